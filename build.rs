@@ -1,0 +1,7 @@
+//! Tells the linker where libtorch is, so that the binary runs without `LD_LIBRARY_PATH`.
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
+        println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
+    }
+}

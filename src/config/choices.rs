@@ -1,0 +1,117 @@
+//! The enumerated values of configuration keys.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+macro_rules! choices {
+    ($(#[doc = $doc:literal])* $name:ident { $( $(#[doc = $variant_doc:literal])* $variant:ident = $text:literal ),* $(,)? }) => {
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum $name { $( $(#[doc = $variant_doc])* #[serde(rename = $text)] $variant, )* }
+    };
+}
+
+choices! {
+    /// A key whose value the program chooses.
+    Auto {
+        /// Decided by the program.
+        Auto = "auto",
+    }
+}
+
+choices! {
+    /// Arithmetic of the forward and backward pass; master weights are fp32 always.
+    Precision {
+        /// fp32 on CPU, bf16 on CUDA.
+        Auto = "auto",
+        /// 32-bit floats.
+        Fp32 = "fp32",
+        /// bfloat16, with fp32 norms and losses.
+        Bf16 = "bf16",
+    }
+}
+
+choices! {
+    /// What backward recomputes instead of keeping.
+    Recompute {
+        /// Everything is kept.
+        None = "none",
+    }
+}
+
+choices! {
+    /// Course of the learning rate after warm-up.
+    ScheduleKind {
+        /// Half a cosine from `max_lr` to `min_lr`.
+        Cosine = "cosine",
+        /// Warm-up, stable, decay.
+        Wsd = "wsd",
+        /// A straight line from `max_lr` to `min_lr`.
+        Linear = "linear",
+        /// `max_lr` throughout.
+        Constant = "constant",
+    }
+}
+
+choices! {
+    /// Whether and how Weights & Biases is told.
+    WandbMode {
+        /// Not at all.
+        Disabled = "disabled",
+    }
+}
+
+/// `run.device`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// A GPU if there is one.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// A GPU: the one of this number, or the local rank's.
+    Cuda(Option<usize>),
+}
+
+impl std::str::FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("expected \"auto\", \"cpu\", \"cuda\" or \"cuda:N\", found \"{text}\"");
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(None)),
+            _ => {
+                let index = text
+                    .strip_prefix("cuda:")
+                    .and_then(|index| index.parse().ok());
+                index.map(|index| Self::Cuda(Some(index))).ok_or_else(wrong)
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(None) => f.write_str("cuda"),
+            Self::Cuda(Some(index)) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+impl Serialize for DeviceChoice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for DeviceChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,2 @@
+//! The `llama-train` binary.
+fn main() {}

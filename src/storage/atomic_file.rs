@@ -1,0 +1,136 @@
+//! Files that appear whole or not at all, and survive a power cut once they have appeared.
+
+use anyhow::{Context, Result};
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+/// A file written under a temporary name; [`AtomicFile::commit`] flushes it to disk and gives it its own.
+/// Dropped without a commit, it leaves nothing behind.
+#[derive(Debug)]
+pub struct AtomicFile {
+    writer: Option<BufWriter<File>>,
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl AtomicFile {
+    /// Starts the file, beside its final place.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn create(path: &Path) -> Result<Self> {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".tmp");
+        let temporary = path.with_file_name(name);
+        let file = File::create(&temporary).with_context(|| {
+            format!(
+                "{}: cannot create; check that the folder is writable",
+                path.display()
+            )
+        })?;
+        Ok(Self {
+            writer: Some(BufWriter::with_capacity(1 << 20, file)),
+            temporary,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Flushes the file and its folder to disk and renames it into place.
+    ///
+    /// # Errors
+    /// When the disk is full or fails.
+    pub fn commit(mut self) -> Result<()> {
+        let Some(writer) = self.writer.take() else {
+            return Ok(());
+        };
+        let finish = || -> io::Result<()> {
+            writer
+                .into_inner()
+                .map_err(io::IntoInnerError::into_error)?
+                .sync_all()?;
+            fs::rename(&self.temporary, &self.path)
+        };
+        if let Err(error) = finish() {
+            let _ = fs::remove_file(&self.temporary);
+            return Err(error).with_context(|| {
+                format!(
+                    "{}: cannot write; check the free space of the disk",
+                    self.path.display()
+                )
+            });
+        }
+        sync_dir(self.path.parent().unwrap_or(Path::new(".")))
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.writer {
+            Some(writer) => writer.write(bytes),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.as_mut().map_or(Ok(()), BufWriter::flush)
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.into_parts(); // not flushed: the file is thrown away
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Makes a folder and its parents.
+///
+/// # Errors
+/// When one of them cannot be made; the message names it.
+pub fn create_dir_all(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).with_context(|| {
+        format!(
+            "{}: cannot create the folder; check that its parent is writable",
+            path.display()
+        )
+    })
+}
+
+/// Flushes a folder's entries (new and renamed files) to disk.
+///
+/// # Errors
+/// When the folder cannot be opened or flushed.
+pub fn sync_dir(path: &Path) -> Result<()> {
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
+    File::open(path)
+        .and_then(|dir| dir.sync_all())
+        .with_context(|| format!("{}: cannot flush the folder to disk", path.display()))
+}
+
+/// Points the symbolic link `link` at `target`, replacing it in one step.
+///
+/// # Errors
+/// When the folder cannot be written to.
+pub fn replace_symlink(target: &Path, link: &Path) -> Result<()> {
+    let temporary = link.with_extension("tmp");
+    let _ = fs::remove_file(&temporary);
+    symlink(target, &temporary)
+        .and_then(|()| fs::rename(&temporary, link))
+        .with_context(|| {
+            format!(
+                "{}: cannot point the link at {}",
+                link.display(),
+                target.display()
+            )
+        })
+}
