@@ -1,1 +1,37 @@
-//! torch
+//! What tch does not bind of libtorch, behind a narrow C interface. All `unsafe` of the crate but the file map is here.
+
+#![allow(unsafe_code)]
+
+mod device;
+mod ffi;
+mod foreach;
+mod runtime;
+
+pub use device::{load_accelerator, select_device};
+pub use foreach::{AdamWStep, fused_adamw, global_norm, reset_grads, scale};
+pub use runtime::{
+    allow_tf32, cuda_peak_bytes, require_determinism, rng_state, set_rng_state, set_threads,
+};
+
+use anyhow::{Result, anyhow};
+use std::ffi::CStr;
+
+/// Turns a message of `native/` into an error, without the C++ stack that libtorch appends.
+fn check(message: ffi::Message) -> Result<()> {
+    if message.is_null() {
+        return Ok(());
+    }
+    // SAFETY: a non-null message is a NUL-terminated string made by `strdup`, owned by us until freed here.
+    let text = unsafe {
+        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
+        ffi::lt_free_message(message);
+        text
+    };
+    Err(anyhow!("libtorch: {}", without_stack(&text)))
+}
+
+/// The first part of a libtorch message: what follows is a C++ stack, which helps no user.
+#[must_use]
+pub fn without_stack(message: &str) -> &str {
+    message.split("\nException raised from").next().unwrap_or(message).trim_end()
+}

@@ -1,0 +1,55 @@
+// Process-wide state of libtorch that tch does not bind: generators, determinism, precision, the allocator's peak.
+#include "abi.h"
+
+#include <ATen/Context.h>
+#include <c10/core/CachingDeviceAllocator.h>
+
+namespace {
+
+at::Generator generator(int cuda_index) {
+  auto device = cuda_index < 0 ? at::Device(at::kCPU) : at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(cuda_index));
+  return at::globalContext().defaultGenerator(device);
+}
+
+}  // namespace
+
+extern "C" {
+
+void lt_free_message(char* message) { free(message); }
+
+// State of the default generator of the CPU (cuda_index -1) or of a GPU: a uint8 tensor on the CPU.
+char* lt_rng_state(int cuda_index, at::Tensor** out) {
+  return guarded([&] {
+    auto gen = generator(cuda_index);
+    std::lock_guard<std::mutex> lock(gen.mutex());
+    *out = new at::Tensor(gen.get_state());
+  });
+}
+
+char* lt_set_rng_state(int cuda_index, const at::Tensor* state) {
+  return guarded([&] {
+    auto gen = generator(cuda_index);
+    std::lock_guard<std::mutex> lock(gen.mutex());
+    gen.set_state(*state);
+  });
+}
+
+// Operations without a deterministic implementation raise an error instead of running.
+char* lt_require_determinism() {
+  return guarded([] { at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false); });
+}
+
+// Lets fp32 matrix products on CUDA use TF32, as the original project does.
+char* lt_allow_tf32() {
+  return guarded([] { at::globalContext().setFloat32MatmulPrecision("high"); });
+}
+
+// Most bytes that libtorch's allocator held on the GPU since the process started.
+char* lt_cuda_peak_bytes(int cuda_index, int64_t* out) {
+  return guarded([&] {
+    auto stats = at::getDeviceAllocator(at::kCUDA)->getDeviceStats(static_cast<c10::DeviceIndex>(cuda_index));
+    *out = stats.allocated_bytes[0].peak;
+  });
+}
+
+}  // extern "C"

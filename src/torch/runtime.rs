@@ -1,0 +1,76 @@
+//! Process-wide state of libtorch.
+
+use super::{check, ffi};
+use anyhow::{Context, Result};
+use std::ffi::c_int;
+use tch::{Device, Tensor};
+
+/// State of the device's default random generator: a uint8 tensor on the CPU.
+///
+/// # Errors
+/// When the device has no generator.
+pub fn rng_state(device: Device) -> Result<Tensor> {
+    let mut out = std::ptr::null_mut();
+    // SAFETY: on success `out` is a new tensor that we own.
+    unsafe {
+        check(ffi::lt_rng_state(cuda_index(device), &raw mut out))?;
+        Ok(Tensor::from_ptr(out))
+    }
+}
+
+/// Puts back what [`rng_state`] gave.
+///
+/// # Errors
+/// When the state is not one of this kind of device.
+pub fn set_rng_state(device: Device, state: &Tensor) -> Result<()> {
+    // SAFETY: a live tensor, borrowed for the call.
+    check(unsafe { ffi::lt_set_rng_state(cuda_index(device), state.as_ptr()) })
+        .context("the saved random state does not fit this device")
+}
+
+/// From now on an operation without a deterministic implementation is an error.
+///
+/// # Errors
+/// When libtorch refuses.
+pub fn require_determinism() -> Result<()> {
+    // SAFETY: no arguments.
+    check(unsafe { ffi::lt_require_determinism() })
+}
+
+/// Lets fp32 matrix products on CUDA use TF32.
+///
+/// # Errors
+/// When libtorch refuses.
+pub fn allow_tf32() -> Result<()> {
+    // SAFETY: no arguments.
+    check(unsafe { ffi::lt_allow_tf32() })
+}
+
+/// Most bytes that libtorch held on the GPU so far.
+///
+/// # Errors
+/// When there is no such GPU.
+pub fn cuda_peak_bytes(index: usize) -> Result<u64> {
+    let mut bytes = 0;
+    // SAFETY: `bytes` outlives the call.
+    check(unsafe { ffi::lt_cuda_peak_bytes(cuda_index(Device::Cuda(index)), &raw mut bytes) })?;
+    Ok(bytes.unsigned_abs())
+}
+
+/// Sets the CPU threads of libtorch. 0: `OMP_NUM_THREADS` if set (as torchrun does), else the cores.
+pub fn set_threads(threads: usize) {
+    let from_environment = || std::env::var("OMP_NUM_THREADS").ok()?.parse().ok();
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = match threads {
+        0 => from_environment().filter(|&threads| threads > 0).unwrap_or_else(cores),
+        given => given,
+    };
+    tch::set_num_threads(i32::try_from(threads).unwrap_or(1));
+}
+
+fn cuda_index(device: Device) -> c_int {
+    match device {
+        Device::Cuda(index) => c_int::try_from(index).unwrap_or(c_int::MAX),
+        _ => -1,
+    }
+}
