@@ -1,1 +1,62 @@
-//! metrics
+//! What a run reports: records, and the sinks they go to.
+
+mod console;
+mod jsonl;
+mod throughput;
+
+pub use console::ConsoleSink;
+pub use jsonl::JsonlSink;
+pub use throughput::{mfu, peak_flops, peak_memory_bytes};
+
+use anyhow::Result;
+
+/// What a record is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// One optimizer step.
+    Train,
+    /// A validation.
+    Val,
+    /// Benchmarks.
+    Eval,
+}
+
+impl Split {
+    /// The value of `"split"` in `metrics.jsonl`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Val => "val",
+            Self::Eval => "eval",
+        }
+    }
+}
+
+/// Named numbers of one step, under the field names of `metrics.jsonl`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Optimizer updates completed.
+    pub step: u64,
+    /// What the numbers are about.
+    pub split: Split,
+    /// The numbers, in the order they are written.
+    pub values: Vec<(&'static str, f64)>,
+}
+
+impl Record {
+    /// The value of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.values.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
+    }
+}
+
+/// A place that records go to. Rank 0 alone has sinks.
+pub trait MetricSink {
+    /// Takes one record.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    fn log(&mut self, record: &Record) -> Result<()>;
+}

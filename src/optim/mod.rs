@@ -1,1 +1,11 @@
-//! optim
+//! The update of the weights.
+
+mod adamw;
+mod grad_clip;
+mod param_groups;
+mod schedule;
+
+pub use adamw::AdamW;
+pub use grad_clip::{GradNorm, clip_grad_norm};
+pub use param_groups::{ParamGroup, param_groups};
+pub use schedule::Schedule;

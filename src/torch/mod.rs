@@ -2,15 +2,17 @@
 
 #![allow(unsafe_code)]
 
+mod catch;
 mod device;
 mod ffi;
 mod foreach;
 mod runtime;
 
-pub use device::{load_accelerator, select_device};
+pub use catch::{catch, install_panic_hook};
+pub use device::{device_name, load_accelerator, select_device};
 pub use foreach::{AdamWStep, fused_adamw, global_norm, reset_grads, scale};
 pub use runtime::{
-    allow_tf32, cuda_peak_bytes, require_determinism, rng_state, set_rng_state, set_threads,
+    allow_tf32, cuda_peak_bytes, process_cpu_time, require_determinism, rng_state, set_rng_state, set_threads,
 };
 
 use anyhow::{Result, anyhow};

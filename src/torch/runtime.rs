@@ -74,3 +74,13 @@ fn cuda_index(device: Device) -> c_int {
         _ => -1,
     }
 }
+
+/// CPU time that the process has used so far, over all its threads.
+#[must_use]
+pub fn process_cpu_time() -> Option<std::time::Duration> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` outlives the call.
+    let status = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    (status == 0).then(|| std::time::Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0)))
+}

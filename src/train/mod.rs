@@ -1,1 +1,23 @@
-//! train
+//! The loop: one for every objective.
+
+mod batch_plan;
+mod early_stopping;
+mod parts;
+mod plan;
+mod run_folder;
+mod signals;
+mod state;
+mod step_report;
+mod trainer;
+mod validation;
+
+pub use batch_plan::BatchPlan;
+pub use early_stopping::{EarlyStopping, Patience, Verdict};
+pub use parts::{Parts, compute_kind, prepare_device};
+pub use plan::RunPlan;
+pub use run_folder::{RunFolder, Start};
+pub use signals::{Signal, Signals};
+pub use state::TrainState;
+pub use step_report::Speed;
+pub use trainer::{Limits, Stopped, Summary, Trainer};
+pub use validation::{Validation, ValidationLoss};

@@ -1,0 +1,112 @@
+//! Names inside the `checkpoints` folder, and the file that makes a checkpoint complete.
+
+use crate::storage::{AtomicFile, sha256_file};
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+/// Link to the newest complete checkpoint.
+pub(super) const LATEST: &str = "latest";
+/// Link to the checkpoint with the lowest validation loss.
+pub(super) const BEST: &str = "best";
+/// Optimizer moments.
+pub(super) const OPTIMIZER: &str = "optimizer.safetensors";
+/// Random generators.
+pub(super) const RNG: &str = "rng.safetensors";
+/// The run's resolved configuration.
+pub(super) const CONFIG: &str = "config.toml";
+const STATE: &str = "llama_train_state.json";
+const VERSION: u32 = 1;
+
+/// `llama_train_state.json`: written last; what it does not vouch for is not there.
+#[derive(Serialize, Deserialize)]
+struct StateFile<S> {
+    version: u32,
+    #[serde(flatten)]
+    state: S,
+    files: BTreeMap<String, FileEntry>,
+}
+
+#[derive(Serialize, Deserialize, PartialEq)]
+struct FileEntry {
+    bytes: u64,
+    sha256: String,
+}
+
+/// The folder of the checkpoint taken after `step` updates.
+pub(super) fn step_dir(folder: &Path, step: u64) -> PathBuf {
+    folder.join(format!("step_{step:08}"))
+}
+
+/// The steps of the checkpoints in the folder, in rising order; other names are passed over.
+pub(super) fn steps(folder: &Path) -> Result<Vec<u64>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(folder).with_context(|| format!("{}: cannot read the folder", folder.display()))?;
+    let mut steps: Vec<u64> = entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix("step_")?.parse().ok())
+        .collect();
+    steps.sort_unstable();
+    Ok(steps)
+}
+
+/// Writes the state beside the files that are there already, with their sizes and SHA-256.
+pub(super) fn seal<S: Serialize>(dir: &Path, state: &S) -> Result<()> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        files.insert(entry.file_name().to_string_lossy().into_owned(), file_entry(&entry.path())?);
+    }
+    let mut file = AtomicFile::create(&dir.join(STATE))?;
+    file.write_all(&serde_json::to_vec_pretty(&StateFile { version: VERSION, state, files })?)?;
+    file.commit()
+}
+
+/// Reads the state and checks every file against it.
+pub(super) fn open<S: DeserializeOwned>(dir: &Path) -> Result<S> {
+    let path = dir.join(STATE);
+    let text = fs::read_to_string(&path).with_context(|| format!("{}: cannot read", path.display()))?;
+    let version: serde_json::Value = serde_json::from_str(&text).with_context(|| format!("{}: not valid JSON", path.display()))?;
+    if version.get("version") != Some(&VERSION.into()) {
+        bail!(
+            "{}: format version {} is not the {VERSION} that this program reads; use the version of llama-train that wrote it",
+            path.display(),
+            version.get("version").unwrap_or(&serde_json::Value::Null)
+        );
+    }
+    let file: StateFile<S> = serde_json::from_str(&text).with_context(|| format!("{}: not a state file", path.display()))?;
+    for (name, expected) in &file.files {
+        check_file(&dir.join(name), expected)?;
+    }
+    Ok(file.state)
+}
+
+fn file_entry(path: &Path) -> Result<FileEntry> {
+    let describe = || format!("{}: cannot read", path.display());
+    Ok(FileEntry {
+        bytes: fs::metadata(path).with_context(describe)?.len(),
+        sha256: sha256_file(path).with_context(describe)?,
+    })
+}
+
+fn check_file(path: &Path, expected: &FileEntry) -> Result<()> {
+    let found = fs::metadata(path).with_context(|| format!("{}: cannot read", path.display()))?.len();
+    ensure!(
+        found == expected.bytes,
+        "{}: truncated or overwritten: {found} bytes, {} were written",
+        path.display(),
+        expected.bytes
+    );
+    ensure!(
+        file_entry(path)? == *expected,
+        "{}: damaged: its SHA-256 is not what was written",
+        path.display()
+    );
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! `llama-train bench`: steady-state training speed of a configuration on random tokens, through the same loop.
+
+use super::Output;
+use crate::bad_request;
+use crate::checkpoint::Moments;
+use crate::config::{CheckpointConfig, Config, GenerateConfig, ModelConfig};
+use crate::data::RandomTokens;
+use crate::dist::LaunchEnv;
+use crate::metrics::{MetricSink, Record, peak_memory_bytes};
+use crate::objective::CausalLm;
+use crate::torch;
+use crate::train::{BatchPlan, Parts, RunFolder, RunPlan, Speed, Start};
+use anyhow::Result;
+use serde_json::json;
+use std::{
+    cell::RefCell,
+    path::Path,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+/// What to measure.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The configuration; its data and checkpoints are not used.
+    pub config: Config,
+    /// Steps that are timed.
+    pub steps: u64,
+    /// Steps before them that are not.
+    pub warmup: u64,
+}
+
+/// Trains on random tokens and reports the timed steps.
+///
+/// # Errors
+/// A bad request when the shape is not given in full; later what the device does.
+pub fn run(request: &Request) -> Result<Output> {
+    let config = without_side_effects(&request.config);
+    let launch = LaunchEnv::read()?;
+    let Some(vocab_size) = config.model.resolve_vocab_size() else {
+        return Err(bad_request!("model.vocab_size is not set: bench reads no data that would tell it"));
+    };
+    let model = config.model.resolve(Some(vocab_size), config.train.seq_len as i64)?;
+    let batch = BatchPlan::new(&config.train, launch.world_size);
+    let steps = request.warmup + request.steps;
+    let plan = RunPlan::new(&model, &batch, u64::from(u32::MAX), steps as i64);
+    let mut trainer = parts(&config, model, plan, launch).assemble(CausalLm)?;
+    let timings = Timings::default();
+    trainer.sinks.push(Box::new(timings.clone()));
+    trainer.run()?;
+    Ok(report(&timings, request, &trainer.speed, &trainer.plan))
+}
+
+/// Nothing is validated, sampled or saved.
+fn without_side_effects(config: &Config) -> Config {
+    Config {
+        checkpoint: CheckpointConfig { save: false, ..config.checkpoint.clone() },
+        generate: GenerateConfig { every: 0, ..config.generate.clone() },
+        ..config.clone()
+    }
+}
+
+fn parts(config: &Config, model: ModelConfig, plan: RunPlan, launch: LaunchEnv) -> Parts<'_, RandomTokens> {
+    let random = |rows: u64| {
+        let vocab_size = model.vocab_size.unsigned_abs();
+        Arc::new(RandomTokens { rows, seq_len: config.train.seq_len, vocab_size })
+    };
+    Parts {
+        config,
+        init_from: None,
+        tokenizer: None,
+        train: random(u64::from(u32::MAX)),
+        val: random(0),
+        plan,
+        launch,
+        folder: RunFolder::new(Path::new("."), ""),
+        start: Start::Fresh,
+        start_step: None,
+        moments: Moments::Restore,
+        model,
+    }
+}
+
+/// A sink that keeps step times, shared with the caller.
+#[derive(Debug, Clone, Default)]
+struct Timings(Rc<RefCell<Vec<Timing>>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Timing {
+    seconds: f64,
+    cpu: Option<Duration>,
+}
+
+impl MetricSink for Timings {
+    fn log(&mut self, record: &Record) -> Result<()> {
+        if let Some(seconds) = record.get("step_seconds") {
+            self.0.borrow_mut().push(Timing { seconds, cpu: torch::process_cpu_time() });
+        }
+        Ok(())
+    }
+}
+
+fn report(timings: &Timings, request: &Request, speed: &Speed, plan: &BatchPlan) -> Output {
+    let timings = timings.0.borrow();
+    let timed = &timings[request.warmup as usize..];
+    let step_seconds: Vec<f64> = timed.iter().map(|timing| timing.seconds).collect();
+    let total: f64 = step_seconds.iter().sum();
+    let tokens_per_second = plan.tokens_per_step() as f64 * timed.len() as f64 / total;
+    let peak_memory_bytes = peak_memory_bytes(speed.device);
+    let json = json!({
+        "step_seconds": step_seconds,
+        "tokens_per_second": tokens_per_second,
+        "peak_memory_bytes": peak_memory_bytes,
+        "cpu_seconds_per_step": cpu_seconds_per_step(&timings, timed.len()),
+        "flops_per_token": speed.flops_per_token,
+        "mfu": speed.mfu(tokens_per_second),
+        "device": format!("{:?}", speed.device),
+        "precision": speed.precision,
+    });
+    let mfu = speed.mfu(tokens_per_second).map_or_else(String::new, |mfu| {
+        format!(", MFU {:.1} % ((6N + 6Lds) x tokens/s / peak)", 100.0 * mfu)
+    });
+    let text = format!(
+        "{tokens_per_second:.0} tokens/s, {:.4} s a step, peak memory {:.0} MB{mfu}",
+        total / timed.len().max(1) as f64,
+        peak_memory_bytes.unwrap_or(0) as f64 / 1e6,
+    );
+    Output { json, text, exit_code: 0 }
+}
+
+/// Between the first and the last of the steps where the process's clock was read.
+fn cpu_seconds_per_step(timings: &[Timing], timed: usize) -> Option<f64> {
+    let last = timings.last()?.cpu?;
+    let before = timings.len().checked_sub(timed + 1).map(|index| timings[index].cpu);
+    let (first, steps) = match before {
+        Some(first) => (first?, timed),
+        None => (timings.first()?.cpu?, timed - 1),
+    };
+    (steps > 0).then(|| (last - first).as_secs_f64() / steps as f64)
+}

@@ -1,0 +1,170 @@
+//! What the training verbs share: their request, what they look up before a device is touched, and their summary.
+
+use super::Output;
+use crate::bad_request;
+use crate::checkpoint::{Moments, ResumeFrom};
+use crate::config::{Config, ModelConfig};
+use crate::data::{Dataset, PreparedFolder};
+use crate::logging;
+use crate::metrics::{ConsoleSink, JsonlSink};
+use crate::objective::Objective;
+use crate::tokenizer::Tokenizer;
+use crate::train::{Parts, RunFolder, RunPlan, Start, Stopped, Summary, TrainState};
+use crate::weights::hf;
+use anyhow::{Context, Result};
+use serde_json::json;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A training verb's request.
+#[derive(Debug, Clone)]
+pub struct TrainingRequest {
+    /// The checked configuration, flags included.
+    pub config: Config,
+    /// `--resume`.
+    pub resume: Option<ResumeFrom>,
+    /// `--reset-optimizer`: fresh moments, and the best validation forgotten.
+    pub reset_optimizer: bool,
+    /// `--start-step`.
+    pub start_step: Option<u64>,
+    /// `--dry-run`: stop after the checks.
+    pub dry_run: bool,
+}
+
+impl TrainingRequest {
+    /// How the run begins.
+    #[must_use]
+    pub fn start(&self) -> Start {
+        self.resume.clone().map_or(Start::Fresh, Start::Resume)
+    }
+
+    /// What a resume does with the optimizer's moments.
+    #[must_use]
+    pub fn moments(&self) -> Moments {
+        if self.reset_optimizer { Moments::Reset } else { Moments::Restore }
+    }
+}
+
+/// The folder with weights to start from.
+#[must_use]
+pub fn init_from(config: &Config) -> Option<PathBuf> {
+    config.model.init_from.as_ref().map(PathBuf::from)
+}
+
+/// The model's shape: the run's own checkpoint's when resuming, else that of the weights it starts from, else
+/// `[model]`'s.
+///
+/// # Errors
+/// A bad request when none of them says enough.
+pub fn model_shape(
+    config: &Config,
+    folder: &RunFolder,
+    start: &Start,
+    init_from: Option<&Path>,
+    vocab_size: Option<i64>,
+) -> Result<ModelConfig> {
+    if let Start::Resume(from) = start {
+        let dir = match from {
+            ResumeFrom::Latest => folder.checkpoints().join("latest"),
+            ResumeFrom::Path(dir) => dir.clone(),
+        };
+        if dir.join("config.json").exists() {
+            return hf::read_config(&dir);
+        }
+    }
+    match init_from {
+        Some(dir) => hf::read_config(dir),
+        None => config.model.resolve(vocab_size, config.train.seq_len as i64),
+    }
+}
+
+/// The tokenizer that goes with the data and the model: `tokenizer.path`, else the data folder's own, else that of
+/// the weights. Token shards without any can be trained on, but not sampled from.
+///
+/// # Errors
+/// When its file cannot be read.
+pub fn find_tokenizer(config: &Config, data: &Path, init_from: Option<&Path>) -> Result<Option<Arc<Tokenizer>>> {
+    let beside = |dir: &Path| dir.join("tokenizer.json").exists().then(|| dir.to_owned());
+    let path = config.tokenizer.path.as_ref().map(PathBuf::from);
+    let path = path.or_else(|| beside(data)).or_else(|| init_from.and_then(beside));
+    path.map(|path| Ok(Arc::new(Tokenizer::load(&path)?))).transpose()
+}
+
+/// Refuses data that was made with another tokenizer than the model's.
+///
+/// # Errors
+/// A bad request that names both.
+pub fn check_same_tokenizer(dir: &Path, data: &PreparedFolder, tokenizer: Option<&Tokenizer>) -> Result<()> {
+    match (data.tokenizer_fingerprint(), tokenizer) {
+        (Some(of_data), Some(tokenizer)) if of_data != tokenizer.fingerprint() => Err(bad_request!(
+            "{}: the data was made with another tokenizer (fingerprint {of_data}, the model's is {}); prepare the data \
+             again with --tokenizer set to the model's",
+            dir.display(),
+            tokenizer.fingerprint()
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the run folder, trains, and tells what came of it; or tells the plan, for `--dry-run`.
+///
+/// # Errors
+/// A bad request when the folder cannot be written; later what the device, the disk or the data do.
+pub fn run<O, D>(request: &TrainingRequest, parts: Parts<'_, D>, objective: O) -> Result<Output>
+where
+    O: Objective<Batch = D::Batch>,
+    D: Dataset,
+{
+    if request.dry_run {
+        return dry_run_output(&parts.plan);
+    }
+    let folder = parts.folder.clone();
+    let max_steps = parts.plan.max_steps;
+    folder.create(&request.config.to_toml())?;
+    logging::tee_into(&folder.log())?;
+    log::info!("{}", parts.plan);
+    let mut trainer = parts.assemble(objective)?;
+    let step = trainer.state.step;
+    trainer.sinks.push(Box::new(JsonlSink::open(&folder.metrics(), step)?));
+    trainer.sinks.push(Box::new(ConsoleSink::new(step, max_steps)));
+    let summary = trainer.run()?;
+    summary_output(folder.path(), &trainer.state, &summary)
+}
+
+fn dry_run_output(plan: &RunPlan) -> Result<Output> {
+    let json = serde_json::to_value(plan).context("the plan as JSON")?;
+    Ok(Output { json, text: plan.to_string(), exit_code: 0 })
+}
+
+fn summary_output(run_dir: &Path, state: &TrainState, summary: &Summary) -> Result<Output> {
+    let (stopped, exit_code) = match summary.stopped {
+        Stopped::MaxSteps => ("max_steps", 0),
+        Stopped::EarlyStopping => ("early_stopping", 0),
+        Stopped::Signal(signal) => ("signal", signal.exit_code()),
+    };
+    let best_val_loss = state.early_stopping.best_loss;
+    let json = json!({
+        "run_dir": run_dir,
+        "step": state.step,
+        "tokens_seen": state.tokens_seen,
+        "loss": summary.loss,
+        "val_loss": summary.val_loss,
+        "best_val_loss": best_val_loss,
+        "checkpoint": summary.checkpoint,
+        "stopped": stopped,
+        "seconds": summary.elapsed.as_secs_f64(),
+    });
+    let mut text = format!("{}: step {} ({stopped}), {} tokens", run_dir.display(), state.step, state.tokens_seen);
+    for (name, value) in [("loss", summary.loss), ("val loss", summary.val_loss), ("best val loss", best_val_loss)] {
+        if let Some(value) = value {
+            write!(text, ", {name} {value:.4}")?;
+        }
+    }
+    write!(text, ", {:.0} s", summary.elapsed.as_secs_f64())?;
+    if let Some(checkpoint) = &summary.checkpoint {
+        write!(text, "\ncheckpoint: {}", checkpoint.display())?;
+        write!(text, "\nnext: llama-train generate --checkpoint {} --prompt \"…\"", checkpoint.display())?;
+    }
+    Ok(Output { json, text, exit_code })
+}

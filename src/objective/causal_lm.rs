@@ -1,0 +1,21 @@
+//! Next-token prediction: pretraining, and tuning on masked conversations.
+
+use super::{LossSum, Objective, Per, Sum};
+use crate::data::TokenBatch;
+use crate::loss::token_log_probs;
+use crate::model::{Pass, Transformer};
+
+/// `−Σ log p(targetᵢ | tokens up to i)` over the trained-on tokens (Bengio et al. 2003), in nats.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CausalLm;
+
+impl Objective for CausalLm {
+    type Batch = TokenBatch;
+
+    fn loss_sum(&self, model: &Transformer, batch: &TokenBatch, pass: Pass) -> LossSum {
+        let hidden = model.hidden(&batch.tokens, pass); // [B, S, D]
+        let log_probs = token_log_probs(&hidden.flatten(0, 1), model.head(), &batch.targets.flatten(0, 1));
+        let value = -log_probs.sum(None);
+        LossSum { loss: vec![Sum { name: "loss", value, per: Per::Target }], metrics: Vec::new() }
+    }
+}

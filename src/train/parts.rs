@@ -1,0 +1,195 @@
+//! From a checked configuration to a trainer whose parts are finished: the same for every objective.
+
+use super::early_stopping::Patience;
+use super::step_report::Speed;
+use super::{BatchPlan, Limits, RunFolder, RunPlan, Signals, Start, TrainState, Trainer, Validation};
+use crate::checkpoint::{Checkpointer, Keep, Moments, Retention, RunIdentity};
+use crate::config::{Cadence, Config, ModelConfig, Precision};
+use crate::data::{DataLoader, Dataset, Order, Share};
+use crate::dist::{LaunchEnv, ProcessGroup, SingleProcess};
+use crate::eval::{Evaluator, Samples};
+use crate::metrics::peak_flops;
+use crate::model::{ModelOptions, Transformer};
+use crate::objective::Objective;
+use crate::optim::{AdamW, Schedule, param_groups};
+use crate::tokenizer::Tokenizer;
+use crate::torch;
+use crate::weights::hf;
+use anyhow::Result;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tch::{Device, Kind, nn};
+
+/// What a verb has found out before a device is touched.
+pub struct Parts<'a, D> {
+    /// The whole configuration.
+    pub config: &'a Config,
+    /// Shape of the model.
+    pub model: ModelConfig,
+    /// Weights to start from, unless the run is resumed.
+    pub init_from: Option<PathBuf>,
+    /// The model's tokenizer.
+    pub tokenizer: Option<Arc<Tokenizer>>,
+    /// Data to train on.
+    pub train: Arc<D>,
+    /// Held-out data.
+    pub val: Arc<D>,
+    /// Sizes and lengths.
+    pub plan: RunPlan,
+    /// This process's place in the job.
+    pub launch: LaunchEnv,
+    /// The run's folder, checked but not made.
+    pub folder: RunFolder,
+    /// How the run begins.
+    pub start: Start,
+    /// Step to begin with in place of the one that would follow.
+    pub start_step: Option<u64>,
+    /// What a resume does with the optimizer's moments.
+    pub moments: Moments,
+}
+
+impl<D: Dataset> Parts<'_, D> {
+    /// Touches the device and puts everything together, but for the sinks.
+    ///
+    /// # Errors
+    /// When the device is not there, or weights or state cannot be loaded.
+    pub fn assemble<O: Objective<Batch = D::Batch>>(self, objective: O) -> Result<Trainer<O, D>> {
+        let config = self.config;
+        let config_toml = config.to_toml();
+        let device = prepare_device(config, &self.launch)?;
+        let (store, model) = self.build_model(device)?;
+        let groups = param_groups(&store, config.optim.weight_decay);
+        let mut optimizer = AdamW::new(groups, config.optim.betas, config.optim.eps);
+        let batch = BatchPlan::new(&config.train, self.launch.world_size);
+        let checkpointer = self.checkpointer(config_toml);
+        let state = self.initial_state(&batch, &checkpointer, &store, &mut optimizer)?;
+        let evaluators = self.evaluators();
+        Ok(Trainer {
+            objective,
+            model,
+            optimizer,
+            schedule: Schedule::new(&config.optim, self.plan.max_steps),
+            loader: self.loader(&batch, &state),
+            validation: Validation::new(Arc::clone(&self.val), config.validate.batches, batch),
+            evaluators,
+            checkpointer,
+            saving: config.checkpoint.clone(),
+            sinks: Vec::new(),
+            group: Box::new(SingleProcess) as Box<dyn ProcessGroup>,
+            plan: batch,
+            limits: self.limits(),
+            signals: Signals::watch()?,
+            speed: self.speed(device),
+            state,
+            store,
+        })
+    }
+
+    fn build_model(&self, device: Device) -> Result<(nn::VarStore, Transformer)> {
+        let store = nn::VarStore::new(device);
+        let options = ModelOptions { compute: compute_kind(self.config.train.precision, device) };
+        let model = Transformer::new(&store.root(), &self.model, &options)?;
+        match &self.init_from {
+            Some(dir) => hf::load(dir, &store, &self.model)?,
+            None => model.initialize(self.config.run.seed),
+        }
+        Ok((store, model))
+    }
+
+    fn checkpointer(&self, config_toml: String) -> Checkpointer {
+        let config = &self.config.checkpoint;
+        let keep_best = if config.keep_best { Keep::Always } else { Keep::WhileRecent };
+        let identity = RunIdentity { model: self.model.clone(), tokenizer: self.tokenizer.clone(), config_toml };
+        Checkpointer::new(self.folder.checkpoints(), Retention { keep_last: config.keep_last }, keep_best, identity)
+    }
+
+    fn initial_state(
+        &self,
+        batch: &BatchPlan,
+        checkpointer: &Checkpointer,
+        store: &nn::VarStore,
+        optimizer: &mut AdamW,
+    ) -> Result<TrainState> {
+        let start_at = |step| TrainState::starting_at(step, batch.rows_per_step(), batch.tokens_per_step());
+        let fresh = start_at(self.start_step.unwrap_or(0));
+        let Start::Resume(from) = &self.start else { return Ok(fresh) };
+        let Some((dir, mut state)) = checkpointer.resume::<TrainState>(from, store, optimizer, self.moments)? else {
+            log::info!("{}: no checkpoint yet; starting afresh", self.folder.path().display());
+            return Ok(fresh);
+        };
+        log::info!("resuming from {} (step {})", dir.display(), state.step);
+        if let Some(step) = self.start_step {
+            state = TrainState { early_stopping: state.early_stopping, ..start_at(step) };
+        }
+        if self.moments == Moments::Reset {
+            state.early_stopping = Default::default();
+        }
+        Ok(state)
+    }
+
+    fn loader(&self, batch: &BatchPlan, state: &TrainState) -> DataLoader<D> {
+        let order = match self.config.data.shuffle {
+            true => Order::Shuffled { seed: self.config.run.seed },
+            false => Order::Sequential,
+        };
+        let share = Share { rows: batch.micro_batch_size, rank: 0, world_size: batch.world_size };
+        DataLoader::new(Arc::clone(&self.train), order, state.train_loader, share, self.config.data.prefetch)
+    }
+
+    fn evaluators(&self) -> Vec<Box<dyn Evaluator>> {
+        let Some(tokenizer) = &self.tokenizer else { return Vec::new() };
+        let samples = Samples::new(self.config.generate.clone(), Arc::clone(tokenizer));
+        vec![Box::new(samples)]
+    }
+
+    fn limits(&self) -> Limits {
+        let config = &self.config.validate;
+        Limits {
+            max_steps: self.plan.max_steps,
+            grad_clip: self.config.optim.grad_clip,
+            max_skipped_steps: self.config.train.max_skipped_steps,
+            validate: Cadence::new(config.every),
+            patience: Patience {
+                validations: config.early_stopping_patience,
+                skip_until_step: config.early_stopping_skip_steps,
+            },
+        }
+    }
+
+    fn speed(&self, device: Device) -> Speed {
+        let peak = torch::device_name(device).and_then(|name| peak_flops(&name, self.config.train.precision));
+        Speed {
+            flops_per_token: self.plan.flops_per_token,
+            peak_flops: peak.map(|peak| peak * self.launch.world_size as f64),
+            device,
+            precision: match compute_kind(self.config.train.precision, device) {
+                Kind::BFloat16 => "bf16",
+                _ => "fp32",
+            },
+        }
+    }
+}
+
+/// Chooses the device and sets threads, generators and precision for the process.
+///
+/// # Errors
+/// When the device is not there.
+pub fn prepare_device(config: &Config, launch: &LaunchEnv) -> Result<Device> {
+    let device = torch::select_device(config.run.device, launch.local_rank)?;
+    torch::set_threads(config.run.threads);
+    if config.run.deterministic {
+        torch::require_determinism()?;
+    }
+    tch::manual_seed(i64::from_ne_bytes(config.run.seed.to_ne_bytes()));
+    Ok(device)
+}
+
+/// The kind that weights are cast to for the forward pass: `auto` is fp32 on CPU and bf16 on CUDA.
+#[must_use]
+pub fn compute_kind(precision: Precision, device: Device) -> Kind {
+    match precision {
+        Precision::Bf16 => Kind::BFloat16,
+        Precision::Auto if device.is_cuda() => Kind::BFloat16,
+        Precision::Fp32 | Precision::Auto => Kind::Float,
+    }
+}

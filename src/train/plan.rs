@@ -1,0 +1,99 @@
+//! What a run is going to do, said before it starts.
+
+use super::BatchPlan;
+use crate::config::ModelConfig;
+use crate::model::flops;
+use serde::Serialize;
+use std::fmt;
+
+/// Training tokens per parameter at which compute is spent best (Hoffmann et al. 2022, "Chinchilla").
+const TOKENS_PER_PARAMETER: u64 = 20;
+
+/// Sizes and lengths of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunPlan {
+    /// Weights of the model, a tied one counted once.
+    pub parameters: u64,
+    /// Forward and backward: `6·N + 6·L·d·s`.
+    pub flops_per_token: f64,
+    /// Tokens in the training split's windows.
+    pub data_tokens: u64,
+    /// Tokens per optimizer step, over all ranks.
+    pub tokens_per_step: u64,
+    /// Rows per forward pass and rank.
+    pub micro_batch_size: u64,
+    /// Tokens per row.
+    pub seq_len: u64,
+    /// Ranks.
+    pub world_size: u64,
+    /// Micro-batches per step and rank.
+    pub grad_accum_steps: u64,
+    /// Optimizer steps.
+    pub max_steps: u64,
+    /// Optimizer steps of one pass over the data.
+    pub steps_per_epoch: u64,
+}
+
+impl RunPlan {
+    /// For a model of this shape over `windows` rows; `max_steps` of -1 is one epoch.
+    #[must_use]
+    pub fn new(model: &ModelConfig, batch: &BatchPlan, windows: u64, max_steps: i64) -> Self {
+        let steps_per_epoch = batch.steps_per_epoch(windows);
+        Self {
+            parameters: flops::parameters(model),
+            flops_per_token: flops::flops_per_token(model, batch.seq_len),
+            data_tokens: windows * batch.seq_len,
+            tokens_per_step: batch.tokens_per_step(),
+            micro_batch_size: batch.micro_batch_size,
+            seq_len: batch.seq_len,
+            world_size: batch.world_size,
+            grad_accum_steps: batch.grad_accum_steps,
+            max_steps: u64::try_from(max_steps).unwrap_or(steps_per_epoch),
+            steps_per_epoch,
+        }
+    }
+
+    /// Tokens that the run will read.
+    #[must_use]
+    pub fn total_tokens(&self) -> u64 {
+        self.max_steps * self.tokens_per_step
+    }
+}
+
+impl fmt::Display for RunPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total = self.total_tokens();
+        let epochs = total as f64 / self.data_tokens.max(1) as f64;
+        let budget = self.parameters * TOKENS_PER_PARAMETER;
+        writeln!(f, "model   {} parameters", short(self.parameters))?;
+        writeln!(f, "data    {} tokens in windows of {}", short(self.data_tokens), self.seq_len)?;
+        writeln!(
+            f,
+            "step    {} tokens = {} rows x {} tokens x {} rank(s) x {} accumulated",
+            short(self.tokens_per_step),
+            self.micro_batch_size,
+            self.seq_len,
+            self.world_size,
+            self.grad_accum_steps
+        )?;
+        writeln!(f, "run     {} steps, {} tokens, {epochs:.2} epochs", self.max_steps, short(total))?;
+        write!(
+            f,
+            "budget  {} of the {} tokens that {TOKENS_PER_PARAMETER} per parameter would be ({:.0} %); {:.2e} FLOPs in all",
+            short(total),
+            short(budget),
+            100.0 * total as f64 / budget.max(1) as f64,
+            self.flops_per_token * total as f64
+        )
+    }
+}
+
+/// Three digits and a letter: 1.23M.
+fn short(count: u64) -> String {
+    const UNITS: [(f64, &str); 4] = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")];
+    let value = count as f64;
+    UNITS
+        .iter()
+        .find(|(size, _)| value >= *size)
+        .map_or_else(|| count.to_string(), |(size, unit)| format!("{:.2}{unit}", value / size))
+}
