@@ -48,9 +48,18 @@ pub(super) fn steps(folder: &Path) -> Result<Vec<u64>> {
     if !folder.exists() {
         return Ok(Vec::new());
     }
-    let entries = fs::read_dir(folder).with_context(|| format!("{}: cannot read the folder", folder.display()))?;
+    let entries = fs::read_dir(folder)
+        .with_context(|| format!("{}: cannot read the folder", folder.display()))?;
     let mut steps: Vec<u64> = entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix("step_")?.parse().ok())
+        .filter_map(|entry| {
+            entry
+                .ok()?
+                .file_name()
+                .to_str()?
+                .strip_prefix("step_")?
+                .parse()
+                .ok()
+        })
         .collect();
     steps.sort_unstable();
     Ok(steps)
@@ -61,18 +70,27 @@ pub(super) fn seal<S: Serialize>(dir: &Path, state: &S) -> Result<()> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        files.insert(entry.file_name().to_string_lossy().into_owned(), file_entry(&entry.path())?);
+        files.insert(
+            entry.file_name().to_string_lossy().into_owned(),
+            file_entry(&entry.path())?,
+        );
     }
     let mut file = AtomicFile::create(&dir.join(STATE))?;
-    file.write_all(&serde_json::to_vec_pretty(&StateFile { version: VERSION, state, files })?)?;
+    file.write_all(&serde_json::to_vec_pretty(&StateFile {
+        version: VERSION,
+        state,
+        files,
+    })?)?;
     file.commit()
 }
 
 /// Reads the state and checks every file against it.
 pub(super) fn open<S: DeserializeOwned>(dir: &Path) -> Result<S> {
     let path = dir.join(STATE);
-    let text = fs::read_to_string(&path).with_context(|| format!("{}: cannot read", path.display()))?;
-    let version: serde_json::Value = serde_json::from_str(&text).with_context(|| format!("{}: not valid JSON", path.display()))?;
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("{}: cannot read", path.display()))?;
+    let version: serde_json::Value = serde_json::from_str(&text)
+        .with_context(|| format!("{}: not valid JSON", path.display()))?;
     if version.get("version") != Some(&VERSION.into()) {
         bail!(
             "{}: format version {} is not the {VERSION} that this program reads; use the version of llama-train that wrote it",
@@ -80,7 +98,8 @@ pub(super) fn open<S: DeserializeOwned>(dir: &Path) -> Result<S> {
             version.get("version").unwrap_or(&serde_json::Value::Null)
         );
     }
-    let file: StateFile<S> = serde_json::from_str(&text).with_context(|| format!("{}: not a state file", path.display()))?;
+    let file: StateFile<S> = serde_json::from_str(&text)
+        .with_context(|| format!("{}: not a state file", path.display()))?;
     for (name, expected) in &file.files {
         check_file(&dir.join(name), expected)?;
     }
@@ -96,7 +115,9 @@ fn file_entry(path: &Path) -> Result<FileEntry> {
 }
 
 fn check_file(path: &Path, expected: &FileEntry) -> Result<()> {
-    let found = fs::metadata(path).with_context(|| format!("{}: cannot read", path.display()))?.len();
+    let found = fs::metadata(path)
+        .with_context(|| format!("{}: cannot read", path.display()))?
+        .len();
     ensure!(
         found == expected.bytes,
         "{}: truncated or overwritten: {found} bytes, {} were written",

@@ -84,8 +84,18 @@ pub enum Keep {
 impl Checkpointer {
     /// For the checkpoints below `folder`.
     #[must_use]
-    pub fn new(folder: PathBuf, retention: Retention, keep_best: Keep, identity: RunIdentity) -> Self {
-        Self { folder, retention, keep_best, identity }
+    pub fn new(
+        folder: PathBuf,
+        retention: Retention,
+        keep_best: Keep,
+        identity: RunIdentity,
+    ) -> Self {
+        Self {
+            folder,
+            retention,
+            keep_best,
+            identity,
+        }
     }
 
     /// Writes the checkpoint of `step`, points `latest` (and `best`) at it and deletes what is superseded.
@@ -113,26 +123,49 @@ impl Checkpointer {
         if dir.exists() {
             fs::remove_dir_all(&dir)?;
         }
-        fs::rename(&temporary, &dir).with_context(|| format!("{}: cannot rename into place", dir.display()))?;
+        fs::rename(&temporary, &dir)
+            .with_context(|| format!("{}: cannot rename into place", dir.display()))?;
         self.publish(&dir, standing)?;
         Ok(dir)
     }
 
-    fn fill<S: Serialize>(&self, dir: &Path, store: &nn::VarStore, optimizer: &AdamW, state: &S) -> Result<()> {
+    fn fill<S: Serialize>(
+        &self,
+        dir: &Path,
+        store: &nn::VarStore,
+        optimizer: &AdamW,
+        state: &S,
+    ) -> Result<()> {
         if dir.exists() {
             fs::remove_dir_all(dir)?; // left by a process that was killed
         }
         create_dir_all(dir)?;
         let special = hf::SpecialTokens {
-            bos: self.identity.tokenizer.as_ref().and_then(|tokenizer| tokenizer.bos()),
-            eos: self.identity.tokenizer.as_ref().map_or_else(Vec::new, |tokenizer| tokenizer.stop_tokens()),
+            bos: self
+                .identity
+                .tokenizer
+                .as_ref()
+                .and_then(|tokenizer| tokenizer.bos()),
+            eos: self
+                .identity
+                .tokenizer
+                .as_ref()
+                .map_or_else(Vec::new, |tokenizer| tokenizer.stop_tokens()),
         };
         hf::save(dir, store, &self.identity.model, &special)?;
         if let Some(tokenizer) = &self.identity.tokenizer {
             tokenizer.write_to(dir)?;
         }
-        safetensors::write(&dir.join(layout::OPTIMIZER), &optimizer.state_tensors(), &[])?;
-        safetensors::write(&dir.join(layout::RNG), &generator_states(store.device())?, &[])?;
+        safetensors::write(
+            &dir.join(layout::OPTIMIZER),
+            &optimizer.state_tensors(),
+            &[],
+        )?;
+        safetensors::write(
+            &dir.join(layout::RNG),
+            &generator_states(store.device())?,
+            &[],
+        )?;
         let mut config = AtomicFile::create(&dir.join(layout::CONFIG))?;
         config.write_all(self.identity.config_toml.as_bytes())?;
         config.commit()?;
@@ -154,9 +187,13 @@ impl Checkpointer {
             Keep::Always => self.best_step(),
             Keep::WhileRecent => None,
         };
-        for step in self.retention.superseded(&layout::steps(&self.folder)?, best) {
+        for step in self
+            .retention
+            .superseded(&layout::steps(&self.folder)?, best)
+        {
             let dir = layout::step_dir(&self.folder, step);
-            fs::remove_dir_all(&dir).with_context(|| format!("{}: cannot delete the old checkpoint", dir.display()))?;
+            fs::remove_dir_all(&dir)
+                .with_context(|| format!("{}: cannot delete the old checkpoint", dir.display()))?;
         }
         Ok(())
     }
@@ -181,7 +218,10 @@ impl Checkpointer {
         let candidates = match from {
             ResumeFrom::Path(dir) if dir.is_dir() => vec![dir.clone()],
             ResumeFrom::Path(dir) => {
-                return Err(bad_request!("--resume {}: there is no such checkpoint folder", dir.display()));
+                return Err(bad_request!(
+                    "--resume {}: there is no such checkpoint folder",
+                    dir.display()
+                ));
             }
             ResumeFrom::Latest => self.newest_first()?,
         };
@@ -190,17 +230,26 @@ impl Checkpointer {
             match self.restore(&dir, store, optimizer, moments) {
                 Ok(state) => return Ok(Some((dir, state))),
                 Err(error) => {
-                    log::warn!("{}: this checkpoint cannot be used: {error:#}", dir.display());
+                    log::warn!(
+                        "{}: this checkpoint cannot be used: {error:#}",
+                        dir.display()
+                    );
                     newest_error.get_or_insert(error);
                 }
             }
         }
-        newest_error.map_or(Ok(None), |error| Err(error.context("no checkpoint of this run can be resumed")))
+        newest_error.map_or(Ok(None), |error| {
+            Err(error.context("no checkpoint of this run can be resumed"))
+        })
     }
 
     fn newest_first(&self) -> Result<Vec<PathBuf>> {
         let steps = layout::steps(&self.folder)?;
-        Ok(steps.into_iter().rev().map(|step| layout::step_dir(&self.folder, step)).collect())
+        Ok(steps
+            .into_iter()
+            .rev()
+            .map(|step| layout::step_dir(&self.folder, step))
+            .collect())
     }
 
     fn restore<S: DeserializeOwned>(
@@ -227,8 +276,14 @@ impl Checkpointer {
 
     /// A run may be continued with other settings; the difference is said, not refused.
     fn tell_changes(&self, dir: &Path) {
-        let Ok(saved) = fs::read_to_string(dir.join(layout::CONFIG)) else { return };
-        let changed = self.identity.config_toml.lines().filter(|line| !saved.lines().any(|old| old == *line));
+        let Ok(saved) = fs::read_to_string(dir.join(layout::CONFIG)) else {
+            return;
+        };
+        let changed = self
+            .identity
+            .config_toml
+            .lines()
+            .filter(|line| !saved.lines().any(|old| old == *line));
         for line in changed.filter(|line| line.contains('=')) {
             log::info!("changed since the checkpoint: {line}");
         }
@@ -241,5 +296,8 @@ fn generators_of(device: Device) -> Vec<(&'static str, Device)> {
 }
 
 fn generator_states(device: Device) -> Result<Vec<(String, Tensor)>> {
-    generators_of(device).into_iter().map(|(name, device)| Ok((name.to_owned(), torch::rng_state(device)?))).collect()
+    generators_of(device)
+        .into_iter()
+        .map(|(name, device)| Ok((name.to_owned(), torch::rng_state(device)?)))
+        .collect()
 }

@@ -16,7 +16,11 @@ impl Retention {
         }
         let trained: Vec<u64> = steps.iter().copied().filter(|&step| step > 0).collect();
         let old = trained.len().saturating_sub(self.keep_last);
-        trained[..old].iter().copied().filter(|&step| Some(step) != best).collect()
+        trained[..old]
+            .iter()
+            .copied()
+            .filter(|&step| Some(step) != best)
+            .collect()
     }
 }
 

@@ -12,13 +12,7 @@ use crate::torch;
 use crate::train::{BatchPlan, Parts, RunFolder, RunPlan, Speed, Start};
 use anyhow::Result;
 use serde_json::json;
-use std::{
-    cell::RefCell,
-    path::Path,
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::RefCell, path::Path, rc::Rc, sync::Arc, time::Duration};
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -39,9 +33,13 @@ pub fn run(request: &Request) -> Result<Output> {
     let config = without_side_effects(&request.config);
     let launch = LaunchEnv::read()?;
     let Some(vocab_size) = config.model.resolve_vocab_size() else {
-        return Err(bad_request!("model.vocab_size is not set: bench reads no data that would tell it"));
+        return Err(bad_request!(
+            "model.vocab_size is not set: bench reads no data that would tell it"
+        ));
     };
-    let model = config.model.resolve(Some(vocab_size), config.train.seq_len as i64)?;
+    let model = config
+        .model
+        .resolve(Some(vocab_size), config.train.seq_len as i64)?;
     let batch = BatchPlan::new(&config.train, launch.world_size);
     let steps = request.warmup + request.steps;
     let plan = RunPlan::new(&model, &batch, u64::from(u32::MAX), steps as i64);
@@ -55,16 +53,31 @@ pub fn run(request: &Request) -> Result<Output> {
 /// Nothing is validated, sampled or saved.
 fn without_side_effects(config: &Config) -> Config {
     Config {
-        checkpoint: CheckpointConfig { save: false, ..config.checkpoint.clone() },
-        generate: GenerateConfig { every: 0, ..config.generate.clone() },
+        checkpoint: CheckpointConfig {
+            save: false,
+            ..config.checkpoint.clone()
+        },
+        generate: GenerateConfig {
+            every: 0,
+            ..config.generate.clone()
+        },
         ..config.clone()
     }
 }
 
-fn parts(config: &Config, model: ModelConfig, plan: RunPlan, launch: LaunchEnv) -> Parts<'_, RandomTokens> {
+fn parts(
+    config: &Config,
+    model: ModelConfig,
+    plan: RunPlan,
+    launch: LaunchEnv,
+) -> Parts<'_, RandomTokens> {
     let random = |rows: u64| {
         let vocab_size = model.vocab_size.unsigned_abs();
-        Arc::new(RandomTokens { rows, seq_len: config.train.seq_len, vocab_size })
+        Arc::new(RandomTokens {
+            rows,
+            seq_len: config.train.seq_len,
+            vocab_size,
+        })
     };
     Parts {
         config,
@@ -95,7 +108,10 @@ struct Timing {
 impl MetricSink for Timings {
     fn log(&mut self, record: &Record) -> Result<()> {
         if let Some(seconds) = record.get("step_seconds") {
-            self.0.borrow_mut().push(Timing { seconds, cpu: torch::process_cpu_time() });
+            self.0.borrow_mut().push(Timing {
+                seconds,
+                cpu: torch::process_cpu_time(),
+            });
         }
         Ok(())
     }
@@ -118,21 +134,30 @@ fn report(timings: &Timings, request: &Request, speed: &Speed, plan: &BatchPlan)
         "device": format!("{:?}", speed.device),
         "precision": speed.precision,
     });
-    let mfu = speed.mfu(tokens_per_second).map_or_else(String::new, |mfu| {
-        format!(", MFU {:.1} % ((6N + 6Lds) x tokens/s / peak)", 100.0 * mfu)
-    });
+    let mfu = speed
+        .mfu(tokens_per_second)
+        .map_or_else(String::new, |mfu| {
+            format!(", MFU {:.1} % ((6N + 6Lds) x tokens/s / peak)", 100.0 * mfu)
+        });
     let text = format!(
         "{tokens_per_second:.0} tokens/s, {:.4} s a step, peak memory {:.0} MB{mfu}",
         total / timed.len().max(1) as f64,
         peak_memory_bytes.unwrap_or(0) as f64 / 1e6,
     );
-    Output { json, text, exit_code: 0 }
+    Output {
+        json,
+        text,
+        exit_code: 0,
+    }
 }
 
 /// Between the first and the last of the steps where the process's clock was read.
 fn cpu_seconds_per_step(timings: &[Timing], timed: usize) -> Option<f64> {
     let last = timings.last()?.cpu?;
-    let before = timings.len().checked_sub(timed + 1).map(|index| timings[index].cpu);
+    let before = timings
+        .len()
+        .checked_sub(timed + 1)
+        .map(|index| timings[index].cpu);
     let (first, steps) = match before {
         Some(first) => (first?, timed),
         None => (timings.first()?.cpu?, timed - 1),

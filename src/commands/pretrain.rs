@@ -70,7 +70,11 @@ fn check(request: &TrainingRequest) -> Result<Parts<'_, TokenDataset>> {
 
 /// The folder of tokens; made from `prepare.input` where that is given.
 fn data_folder(config: &Config) -> Result<PathBuf> {
-    let path = config.data.path.clone().or_else(|| config.prepare.out.clone());
+    let path = config
+        .data
+        .path
+        .clone()
+        .or_else(|| config.prepare.out.clone());
     let Some(path) = path else {
         return Err(bad_request!(
             "data.path is not set: give the folder that prep-data wrote (--set data.path=FOLDER), or raw text with \
@@ -80,17 +84,27 @@ fn data_folder(config: &Config) -> Result<PathBuf> {
     if !config.prepare.input.is_empty() {
         prepare::ensure(&config.prepare, config.tokenizer.path.as_deref(), &path)?;
     } else if !path.is_dir() {
-        return Err(bad_request!("data.path = {}: there is no such folder", path.display()));
+        return Err(bad_request!(
+            "data.path = {}: there is no such folder",
+            path.display()
+        ));
     }
     Ok(path)
 }
 
 fn vocab_size(data: &PreparedFolder, tokenizer: Option<&Tokenizer>) -> Option<i64> {
     let of_tokenizer = || tokenizer.map(|tokenizer| tokenizer.vocab_size() as u64);
-    data.vocab_size().or_else(of_tokenizer).and_then(|size| i64::try_from(size).ok())
+    data.vocab_size()
+        .or_else(of_tokenizer)
+        .and_then(|size| i64::try_from(size).ok())
 }
 
-fn check_model(config: &Config, model: &ModelConfig, data: &Path, train: &PreparedFolder) -> Result<()> {
+fn check_model(
+    config: &Config,
+    model: &ModelConfig,
+    data: &Path,
+    train: &PreparedFolder,
+) -> Result<()> {
     if config.train.seq_len as i64 > model.max_seq_len {
         return Err(bad_request!(
             "train.seq_len = {} is longer than the model's max_seq_len of {}",

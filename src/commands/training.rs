@@ -42,7 +42,11 @@ impl TrainingRequest {
     /// What a resume does with the optimizer's moments.
     #[must_use]
     pub fn moments(&self) -> Moments {
-        if self.reset_optimizer { Moments::Reset } else { Moments::Restore }
+        if self.reset_optimizer {
+            Moments::Reset
+        } else {
+            Moments::Restore
+        }
     }
 }
 
@@ -75,7 +79,9 @@ pub fn model_shape(
     }
     match init_from {
         Some(dir) => hf::read_config(dir),
-        None => config.model.resolve(vocab_size, config.train.seq_len as i64),
+        None => config
+            .model
+            .resolve(vocab_size, config.train.seq_len as i64),
     }
 }
 
@@ -84,25 +90,38 @@ pub fn model_shape(
 ///
 /// # Errors
 /// When its file cannot be read.
-pub fn find_tokenizer(config: &Config, data: &Path, init_from: Option<&Path>) -> Result<Option<Arc<Tokenizer>>> {
+pub fn find_tokenizer(
+    config: &Config,
+    data: &Path,
+    init_from: Option<&Path>,
+) -> Result<Option<Arc<Tokenizer>>> {
     let beside = |dir: &Path| dir.join("tokenizer.json").exists().then(|| dir.to_owned());
     let path = config.tokenizer.path.as_ref().map(PathBuf::from);
-    let path = path.or_else(|| beside(data)).or_else(|| init_from.and_then(beside));
-    path.map(|path| Ok(Arc::new(Tokenizer::load(&path)?))).transpose()
+    let path = path
+        .or_else(|| beside(data))
+        .or_else(|| init_from.and_then(beside));
+    path.map(|path| Ok(Arc::new(Tokenizer::load(&path)?)))
+        .transpose()
 }
 
 /// Refuses data that was made with another tokenizer than the model's.
 ///
 /// # Errors
 /// A bad request that names both.
-pub fn check_same_tokenizer(dir: &Path, data: &PreparedFolder, tokenizer: Option<&Tokenizer>) -> Result<()> {
+pub fn check_same_tokenizer(
+    dir: &Path,
+    data: &PreparedFolder,
+    tokenizer: Option<&Tokenizer>,
+) -> Result<()> {
     match (data.tokenizer_fingerprint(), tokenizer) {
-        (Some(of_data), Some(tokenizer)) if of_data != tokenizer.fingerprint() => Err(bad_request!(
-            "{}: the data was made with another tokenizer (fingerprint {of_data}, the model's is {}); prepare the data \
+        (Some(of_data), Some(tokenizer)) if of_data != tokenizer.fingerprint() => {
+            Err(bad_request!(
+                "{}: the data was made with another tokenizer (fingerprint {of_data}, the model's is {}); prepare the data \
              again with --tokenizer set to the model's",
-            dir.display(),
-            tokenizer.fingerprint()
-        )),
+                dir.display(),
+                tokenizer.fingerprint()
+            ))
+        }
         _ => Ok(()),
     }
 }
@@ -126,15 +145,23 @@ where
     log::info!("{}", parts.plan);
     let mut trainer = parts.assemble(objective)?;
     let step = trainer.state.step;
-    trainer.sinks.push(Box::new(JsonlSink::open(&folder.metrics(), step)?));
-    trainer.sinks.push(Box::new(ConsoleSink::new(step, max_steps)));
+    trainer
+        .sinks
+        .push(Box::new(JsonlSink::open(&folder.metrics(), step)?));
+    trainer
+        .sinks
+        .push(Box::new(ConsoleSink::new(step, max_steps)));
     let summary = trainer.run()?;
     summary_output(folder.path(), &trainer.state, &summary)
 }
 
 fn dry_run_output(plan: &RunPlan) -> Result<Output> {
     let json = serde_json::to_value(plan).context("the plan as JSON")?;
-    Ok(Output { json, text: plan.to_string(), exit_code: 0 })
+    Ok(Output {
+        json,
+        text: plan.to_string(),
+        exit_code: 0,
+    })
 }
 
 fn summary_output(run_dir: &Path, state: &TrainState, summary: &Summary) -> Result<Output> {
@@ -155,8 +182,17 @@ fn summary_output(run_dir: &Path, state: &TrainState, summary: &Summary) -> Resu
         "stopped": stopped,
         "seconds": summary.elapsed.as_secs_f64(),
     });
-    let mut text = format!("{}: step {} ({stopped}), {} tokens", run_dir.display(), state.step, state.tokens_seen);
-    for (name, value) in [("loss", summary.loss), ("val loss", summary.val_loss), ("best val loss", best_val_loss)] {
+    let mut text = format!(
+        "{}: step {} ({stopped}), {} tokens",
+        run_dir.display(),
+        state.step,
+        state.tokens_seen
+    );
+    for (name, value) in [
+        ("loss", summary.loss),
+        ("val loss", summary.val_loss),
+        ("best val loss", best_val_loss),
+    ] {
         if let Some(value) = value {
             write!(text, ", {name} {value:.4}")?;
         }
@@ -164,7 +200,15 @@ fn summary_output(run_dir: &Path, state: &TrainState, summary: &Summary) -> Resu
     write!(text, ", {:.0} s", summary.elapsed.as_secs_f64())?;
     if let Some(checkpoint) = &summary.checkpoint {
         write!(text, "\ncheckpoint: {}", checkpoint.display())?;
-        write!(text, "\nnext: llama-train generate --checkpoint {} --prompt \"…\"", checkpoint.display())?;
+        write!(
+            text,
+            "\nnext: llama-train generate --checkpoint {} --prompt \"…\"",
+            checkpoint.display()
+        )?;
     }
-    Ok(Output { json, text, exit_code })
+    Ok(Output {
+        json,
+        text,
+        exit_code,
+    })
 }

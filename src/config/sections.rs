@@ -180,6 +180,8 @@ section! {
         save: bool = true,
         /// Steps between checkpoints (0: only the best and the last).
         every: u64 = 0,
+        /// Save the untrained model as step 0 as well.
+        initial: bool = false,
         /// Newest checkpoints to keep (0: all).
         keep_last: usize = 2,
         /// Keep the checkpoint with the lowest validation loss as well.

@@ -53,7 +53,14 @@ impl Batch for TokenBatch {
     }
 
     fn map(self, f: &mut dyn FnMut(Tensor) -> Tensor) -> Self {
-        let tokens = Tokens { ids: f(self.tokens.ids), layout: self.tokens.layout };
-        Self { tokens, targets: f(self.targets), counts: self.counts }
+        let tokens = Tokens {
+            ids: f(self.tokens.ids),
+            layout: self.tokens.layout,
+        };
+        Self {
+            tokens,
+            targets: f(self.targets),
+            counts: self.counts,
+        }
     }
 }

@@ -27,7 +27,6 @@ pub struct Share {
 }
 
 /// Gives micro-batch after micro-batch without end; the data wraps, epoch after epoch.
-#[derive(Debug)]
 pub struct DataLoader<D: Dataset> {
     dataset: Arc<D>,
     state: LoaderState,
@@ -35,7 +34,6 @@ pub struct DataLoader<D: Dataset> {
     source: Source<D>,
 }
 
-#[derive(Debug)]
 enum Source<D: Dataset> {
     Direct(Order),
     Ahead(Receiver<Result<D::Batch>>),
@@ -44,13 +42,30 @@ enum Source<D: Dataset> {
 impl<D: Dataset> DataLoader<D> {
     /// Starts at `state`, with up to `prefetch` micro-batches read ahead (0: none). The dataset must not be empty.
     #[must_use]
-    pub fn new(dataset: Arc<D>, order: Order, state: LoaderState, share: Share, prefetch: usize) -> Self {
+    pub fn new(
+        dataset: Arc<D>,
+        order: Order,
+        state: LoaderState,
+        share: Share,
+        prefetch: usize,
+    ) -> Self {
         let source = if prefetch == 0 {
             Source::Direct(order)
         } else {
-            Source::Ahead(read_ahead(Arc::clone(&dataset), order, state, share, prefetch))
+            Source::Ahead(read_ahead(
+                Arc::clone(&dataset),
+                order,
+                state,
+                share,
+                prefetch,
+            ))
         };
-        Self { dataset, state, share, source }
+        Self {
+            dataset,
+            state,
+            share,
+            source,
+        }
     }
 
     /// The next micro-batch of this rank, on the CPU.
@@ -60,9 +75,9 @@ impl<D: Dataset> DataLoader<D> {
     pub fn next_batch(&mut self) -> Result<D::Batch> {
         let batch = match &self.source {
             Source::Direct(order) => collate(&*self.dataset, *order, self.state, self.share),
-            Source::Ahead(batches) => {
-                batches.recv().context("the thread that reads the data has ended")?
-            }
+            Source::Ahead(batches) => batches
+                .recv()
+                .context("the thread that reads the data has ended")?,
         }?;
         self.state = advanced(self.state, self.share);
         Ok(batch)
@@ -81,15 +96,24 @@ impl<D: Dataset> DataLoader<D> {
     }
 }
 
-fn collate<D: Dataset>(dataset: &D, order: Order, state: LoaderState, share: Share) -> Result<D::Batch> {
+fn collate<D: Dataset>(
+    dataset: &D,
+    order: Order,
+    state: LoaderState,
+    share: Share,
+) -> Result<D::Batch> {
     let first = state.samples_consumed + share.rank * share.rows;
     let samples = first..first + share.rows;
-    let indices: Vec<_> = samples.map(|sample| order.index(sample, dataset.len())).collect();
+    let indices: Vec<_> = samples
+        .map(|sample| order.index(sample, dataset.len()))
+        .collect();
     dataset.collate(&indices)
 }
 
 fn advanced(state: LoaderState, share: Share) -> LoaderState {
-    LoaderState { samples_consumed: state.samples_consumed + share.rows * share.world_size }
+    LoaderState {
+        samples_consumed: state.samples_consumed + share.rows * share.world_size,
+    }
 }
 
 /// The thread ends when the receiver is dropped, or after an error.

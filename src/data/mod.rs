@@ -4,6 +4,7 @@ mod batch;
 mod dataset;
 mod loader;
 mod manifest;
+mod npy;
 mod prepared_folder;
 mod random_tokens;
 mod sampler;
@@ -13,6 +14,31 @@ mod token_dataset;
 pub use batch::{Batch, Counts, TokenBatch};
 pub use dataset::Dataset;
 pub use loader::{DataLoader, LoaderState, Share};
+pub use manifest::{Manifest, ShardEntry};
+pub use npy::Dtype;
+pub use prepared_folder::PreparedFolder;
 pub use random_tokens::RandomTokens;
 pub use sampler::Order;
+pub use shard::{Shard, ShardError};
 pub use token_dataset::TokenDataset;
+
+use serde::{Deserialize, Serialize};
+
+/// What a part of the data is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// Learned from.
+    Train,
+    /// Measured on.
+    Val,
+}
+
+impl std::fmt::Display for Split {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Train => "train",
+            Self::Val => "val",
+        })
+    }
+}

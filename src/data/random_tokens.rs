@@ -30,14 +30,23 @@ impl Dataset for RandomTokens {
                 let first = row * (self.seq_len + 1) + start;
                 first..first + self.seq_len
             });
-            positions.map(|position| (mix(position) % self.vocab_size) as i64).collect()
+            positions
+                .map(|position| (mix(position) % self.vocab_size) as i64)
+                .collect()
         };
         let (rows, columns) = (indices.len() as i64, self.seq_len as i64);
         let tensor = |ids: Vec<i64>| Tensor::from_slice(&ids).view([rows, columns]);
         Ok(TokenBatch {
-            tokens: Tokens { ids: tensor(ids(0)), layout: Layout::Causal },
+            tokens: Tokens {
+                ids: tensor(ids(0)),
+                layout: Layout::Causal,
+            },
             targets: tensor(ids(1)),
-            counts: Counts { targets: rows * columns, examples: rows, tokens: rows * columns },
+            counts: Counts {
+                targets: rows * columns,
+                examples: rows,
+                tokens: rows * columns,
+            },
         })
     }
 }

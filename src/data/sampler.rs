@@ -39,7 +39,11 @@ impl Permutation {
         let bits = (u64::BITS - len.saturating_sub(1).leading_zeros()).max(2);
         let base = mix(mix(seed) ^ epoch);
         let round_keys = std::array::from_fn(|round| mix(base.wrapping_add(round as u64)));
-        Self { len, half_bits: bits.div_ceil(2), round_keys }
+        Self {
+            len,
+            half_bits: bits.div_ceil(2),
+            round_keys,
+        }
     }
 
     fn apply(&self, index: u64) -> u64 {
@@ -77,10 +81,15 @@ mod tests {
         for len in [1, 2, 3, 5, 16, 17, 1000] {
             for epoch in 0..3 {
                 let order = Order::Shuffled { seed: 7 };
-                let mut seen: Vec<_> =
-                    (0..len).map(|position| order.index(epoch * len + position, len)).collect();
+                let mut seen: Vec<_> = (0..len)
+                    .map(|position| order.index(epoch * len + position, len))
+                    .collect();
                 seen.sort_unstable();
-                assert_eq!(seen, (0..len).collect::<Vec<_>>(), "len {len}, epoch {epoch}");
+                assert_eq!(
+                    seen,
+                    (0..len).collect::<Vec<_>>(),
+                    "len {len}, epoch {epoch}"
+                );
             }
         }
     }
@@ -90,14 +99,18 @@ mod tests {
     fn the_first_values_are_pinned() {
         let order = Order::Shuffled { seed: 42 };
         let first: Vec<_> = (0..8).map(|sample| order.index(sample, 1000)).collect();
-        let next_epoch: Vec<_> = (1000..1008).map(|sample| order.index(sample, 1000)).collect();
+        let next_epoch: Vec<_> = (1000..1008)
+            .map(|sample| order.index(sample, 1000))
+            .collect();
         assert_eq!(first, [0; 8]);
         assert_eq!(next_epoch, [0; 8]);
     }
 
     #[test]
     fn sequential_wraps() {
-        let indices: Vec<_> = (3..7).map(|sample| Order::Sequential.index(sample, 5)).collect();
+        let indices: Vec<_> = (3..7)
+            .map(|sample| Order::Sequential.index(sample, 5))
+            .collect();
         assert_eq!(indices, [3, 4, 0, 1]);
     }
 }

@@ -27,16 +27,28 @@ impl TokenDataset {
                 Some(*end)
             })
             .collect();
-        Self { shards, ends, seq_len, vocab_size }
+        Self {
+            shards,
+            ends,
+            seq_len,
+            vocab_size,
+        }
     }
 
     /// Appends a window's S + 1 tokens.
     fn read_window(&self, index: u64, ids: &mut Vec<i64>) -> Result<()> {
         let shard_index = self.ends.partition_point(|&end| end <= index);
-        let first = if shard_index == 0 { 0 } else { self.ends[shard_index - 1] };
+        let first = if shard_index == 0 {
+            0
+        } else {
+            self.ends[shard_index - 1]
+        };
         let shard = &self.shards[shard_index];
         let window = shard.read((index - first) * self.seq_len, self.seq_len as usize + 1);
-        if let Some(id) = window.iter().find(|&&id| !(0..self.vocab_size).contains(&id)) {
+        if let Some(id) = window
+            .iter()
+            .find(|&&id| !(0..self.vocab_size).contains(&id))
+        {
             anyhow::bail!(
                 "{}: token {id} is outside the model's vocabulary of {}; the data was made with another tokenizer: \
                  prepare it again with the model's own",
@@ -60,7 +72,11 @@ impl Dataset for TokenDataset {
         let (rows, columns) = (indices.len() as i64, self.seq_len as i64);
         let mut ids = Vec::with_capacity(indices.len() * (self.seq_len as usize + 1));
         for &index in indices {
-            ensure!(index < self.len(), "window {index} of {} was asked for", self.len());
+            ensure!(
+                index < self.len(),
+                "window {index} of {} was asked for",
+                self.len()
+            );
             self.read_window(index, &mut ids)?;
         }
         let windows = Tensor::from_slice(&ids).view([rows, columns + 1]); // [B, S + 1]
@@ -70,7 +86,11 @@ impl Dataset for TokenDataset {
                 layout: Layout::Causal,
             },
             targets: windows.narrow(1, 1, columns).contiguous(),
-            counts: Counts { targets: rows * columns, examples: rows, tokens: rows * columns },
+            counts: Counts {
+                targets: rows * columns,
+                examples: rows,
+                tokens: rows * columns,
+            },
         })
     }
 }

@@ -18,7 +18,10 @@ impl LaunchEnv {
     /// # Errors
     /// A bad request when one of them is not a number, or asks for more than one process.
     pub fn read() -> Result<Self> {
-        let env = Self { local_rank: read("LOCAL_RANK", 0)?, world_size: read("WORLD_SIZE", 1)? };
+        let env = Self {
+            local_rank: read("LOCAL_RANK", 0)?,
+            world_size: read("WORLD_SIZE", 1)?,
+        };
         if env.world_size != 1 {
             return Err(bad_request!(
                 "WORLD_SIZE={}: this version trains in one process; start it without torchrun, or with --nproc-per-node 1",
@@ -31,9 +34,9 @@ impl LaunchEnv {
 
 fn read<T: std::str::FromStr>(name: &str, default: T) -> Result<T> {
     match std::env::var(name) {
-        Ok(text) if !text.is_empty() => {
-            text.parse().map_err(|_| bad_request!("environment variable {name}={text}: expected a number"))
-        }
+        Ok(text) if !text.is_empty() => text
+            .parse()
+            .map_err(|_| bad_request!("environment variable {name}={text}: expected a number")),
         _ => Ok(default),
     }
 }

@@ -17,5 +17,9 @@ pub trait Evaluator {
     ///
     /// # Errors
     /// When the model or the data fails.
-    fn evaluate(&mut self, model: &Transformer, group: &dyn ProcessGroup) -> Result<Vec<(&'static str, f64)>>;
+    fn evaluate(
+        &mut self,
+        model: &Transformer,
+        group: &dyn ProcessGroup,
+    ) -> Result<Vec<(&'static str, f64)>>;
 }

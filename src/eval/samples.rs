@@ -28,14 +28,31 @@ impl Evaluator for Samples {
         Cadence::new(self.config.every)
     }
 
-    fn evaluate(&mut self, model: &Transformer, _group: &dyn ProcessGroup) -> Result<Vec<(&'static str, f64)>> {
+    fn evaluate(
+        &mut self,
+        model: &Transformer,
+        _group: &dyn ProcessGroup,
+    ) -> Result<Vec<(&'static str, f64)>> {
         if self.config.prompts.is_empty() {
             return Ok(Vec::new());
         }
-        let prompts: Result<Vec<_>> = self.config.prompts.iter().map(|prompt| self.tokenizer.encode_prompt(prompt)).collect();
-        let completions = generate(model, &prompts?, &self.config, &self.tokenizer.stop_tokens())?;
+        let prompts: Result<Vec<_>> = self
+            .config
+            .prompts
+            .iter()
+            .map(|prompt| self.tokenizer.encode_prompt(prompt))
+            .collect();
+        let completions = generate(
+            model,
+            &prompts?,
+            &self.config,
+            &self.tokenizer.stop_tokens(),
+        )?;
         for (prompt, completion) in self.config.prompts.iter().zip(completions) {
-            log::info!("sample: {prompt}{}", self.tokenizer.decode(&completion.tokens)?);
+            log::info!(
+                "sample: {prompt}{}",
+                self.tokenizer.decode(&completion.tokens)?
+            );
         }
         Ok(Vec::new())
     }

@@ -26,14 +26,20 @@ impl ConsoleSink {
         let bar = logging::progress().add(ProgressBar::new(max_steps).with_style(style));
         bar.set_position(step);
         bar.reset_eta();
-        Self { bar, max_steps, last_line: None }
+        Self {
+            bar,
+            max_steps,
+            last_line: None,
+        }
     }
 
     fn train(&mut self, record: &Record) {
         let line = step_line(record);
         self.bar.set_position(record.step);
         self.bar.set_message(line.clone());
-        let due = self.last_line.is_none_or(|last| last.elapsed() >= LINE_EVERY);
+        let due = self
+            .last_line
+            .is_none_or(|last| last.elapsed() >= LINE_EVERY);
         if due || record.step == self.max_steps {
             self.last_line = Some(Instant::now());
             if self.bar.is_hidden() {
@@ -50,8 +56,18 @@ impl MetricSink for ConsoleSink {
         match record.split {
             Split::Train => self.train(record),
             Split::Val | Split::Eval => {
-                let values: Vec<_> = record.values.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
-                log::info!("step {}/{} {}: {}", record.step, self.max_steps, record.split.name(), values.join(", "));
+                let values: Vec<_> = record
+                    .values
+                    .iter()
+                    .map(|(name, value)| format!("{name} {value:.4}"))
+                    .collect();
+                log::info!(
+                    "step {}/{} {}: {}",
+                    record.step,
+                    self.max_steps,
+                    record.split.name(),
+                    values.join(", ")
+                );
             }
         }
         Ok(())

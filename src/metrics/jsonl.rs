@@ -33,7 +33,10 @@ impl JsonlSink {
             .append(true)
             .open(path)
             .with_context(|| format!("{}: cannot open for writing", path.display()))?;
-        Ok(Self { file, path: path.to_owned() })
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+        })
     }
 }
 
@@ -41,15 +44,21 @@ impl MetricSink for JsonlSink {
     fn log(&mut self, record: &Record) -> Result<()> {
         let mut line = object(record).to_string();
         line.push('\n');
-        self.file
-            .write_all(line.as_bytes())
-            .with_context(|| format!("{}: cannot write; check the free space of the disk", self.path.display()))
+        self.file.write_all(line.as_bytes()).with_context(|| {
+            format!(
+                "{}: cannot write; check the free space of the disk",
+                self.path.display()
+            )
+        })
     }
 }
 
 /// JSON has no NaN or infinity: such a value is written as null.
 fn object(record: &Record) -> Value {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64();
     let mut fields = Map::new();
     fields.insert("step".into(), json!(record.step));
     fields.insert("split".into(), json!(record.split.name()));
@@ -63,15 +72,26 @@ fn object(record: &Record) -> Value {
 /// Counts are written without a decimal point.
 fn number(value: f64) -> Value {
     const EXACT: f64 = (1_u64 << 53) as f64;
-    if value.fract() == 0.0 && value.abs() < EXACT { json!(value as i64) } else { json!(value) }
+    if value.fract() == 0.0 && value.abs() < EXACT {
+        json!(value as i64)
+    } else {
+        json!(value)
+    }
 }
 
 fn drop_lines_after(path: &Path, step: u64) -> Result<()> {
-    let text = fs::read_to_string(path).with_context(|| format!("{}: cannot read", path.display()))?;
+    let text =
+        fs::read_to_string(path).with_context(|| format!("{}: cannot read", path.display()))?;
     let mut file = AtomicFile::create(path)?;
-    for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+    for line in text
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'))
+    {
         let parsed: Option<Value> = serde_json::from_str(line).ok();
-        if parsed.and_then(|value| value.get("step")?.as_u64()).is_some_and(|at| at <= step) {
+        if parsed
+            .and_then(|value| value.get("step")?.as_u64())
+            .is_some_and(|at| at <= step)
+        {
             file.write_all(line.as_bytes())?;
         }
     }
@@ -87,12 +107,27 @@ mod tests {
     fn a_resume_drops_later_steps_and_a_torn_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("metrics.jsonl");
-        fs::write(&path, "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n{\"step\":2,\"spl").unwrap();
+        fs::write(
+            &path,
+            "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n{\"step\":2,\"spl",
+        )
+        .unwrap();
         let mut sink = JsonlSink::open(&path, 2).unwrap();
-        sink.log(&Record { step: 3, split: Split::Train, values: vec![("loss", f64::NAN), ("tokens_seen", 1e6)] }).unwrap();
+        sink.log(&Record {
+            step: 3,
+            split: Split::Train,
+            values: vec![("loss", f64::NAN), ("tokens_seen", 1e6)],
+        })
+        .unwrap();
         let text = fs::read_to_string(&path).unwrap();
-        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let steps: Vec<_> = lines.iter().map(|line| line["step"].as_u64().unwrap()).collect();
+        let lines: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let steps: Vec<_> = lines
+            .iter()
+            .map(|line| line["step"].as_u64().unwrap())
+            .collect();
         assert_eq!(steps, [1, 2, 3]);
         assert!(lines[2]["loss"].is_null());
         assert!(text.contains("\"tokens_seen\":1000000,"), "{text}");

@@ -48,7 +48,10 @@ impl Record {
     /// The value of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<f64> {
-        self.values.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
+        self.values
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| *value)
     }
 }
 

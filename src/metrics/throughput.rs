@@ -15,11 +15,23 @@ pub fn mfu(flops_per_token: f64, tokens_per_second: f64, peak_flops: f64) -> f64
 /// the GPU's chip (NVIDIA's data sheets, without sparsity). A CPU has none.
 #[must_use]
 pub fn peak_flops(device_name: &str, precision: Precision) -> Option<f64> {
-    const BF16_TFLOPS: [(&str, f64); 6] =
-        [("H200", 989.0), ("H100", 989.0), ("A100", 312.0), ("B200", 2250.0), ("L40S", 362.0), ("RTX 4090", 165.2)];
-    let (_, bf16) = BF16_TFLOPS.iter().find(|(name, _)| device_name.contains(name))?;
+    const BF16_TFLOPS: [(&str, f64); 6] = [
+        ("H200", 989.0),
+        ("H100", 989.0),
+        ("A100", 312.0),
+        ("B200", 2250.0),
+        ("L40S", 362.0),
+        ("RTX 4090", 165.2),
+    ];
+    let (_, bf16) = BF16_TFLOPS
+        .iter()
+        .find(|(name, _)| device_name.contains(name))?;
     // TF32 products run at half the bf16 rate on these chips.
-    let factor = if precision == Precision::Fp32 { 0.5 } else { 1.0 };
+    let factor = if precision == Precision::Fp32 {
+        0.5
+    } else {
+        1.0
+    };
     Some(bf16 * factor * 1e12)
 }
 
@@ -30,8 +42,17 @@ pub fn peak_memory_bytes(device: Device) -> Option<u64> {
         Device::Cuda(index) => crate::torch::cuda_peak_bytes(index).ok(),
         _ => {
             let status = fs::read_to_string("/proc/self/status").ok()?;
-            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-            Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("VmHWM:"))?;
+            Some(
+                line.trim()
+                    .strip_suffix(" kB")?
+                    .trim()
+                    .parse::<u64>()
+                    .ok()?
+                    * 1024,
+            )
         }
     }
 }

@@ -14,8 +14,19 @@ impl Objective for CausalLm {
 
     fn loss_sum(&self, model: &Transformer, batch: &TokenBatch, pass: Pass) -> LossSum {
         let hidden = model.hidden(&batch.tokens, pass); // [B, S, D]
-        let log_probs = token_log_probs(&hidden.flatten(0, 1), model.head(), &batch.targets.flatten(0, 1));
+        let log_probs = token_log_probs(
+            &hidden.flatten(0, 1),
+            model.head(),
+            &batch.targets.flatten(0, 1),
+        );
         let value = -log_probs.sum(None);
-        LossSum { loss: vec![Sum { name: "loss", value, per: Per::Target }], metrics: Vec::new() }
+        LossSum {
+            loss: vec![Sum {
+                name: "loss",
+                value,
+                per: Per::Target,
+            }],
+            metrics: Vec::new(),
+        }
     }
 }

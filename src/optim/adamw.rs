@@ -51,7 +51,11 @@ impl AdamW {
             let moments = Moments::zeros(&group.params);
             (group, moments)
         };
-        Self { groups: groups.into_iter().map(with_moments).collect(), betas, eps }
+        Self {
+            groups: groups.into_iter().map(with_moments).collect(),
+            betas,
+            eps,
+        }
     }
 
     /// Updates every parameter once. `lr` and `skip` are float32 scalars on the parameters' device; where `skip` is
@@ -94,7 +98,9 @@ impl AdamW {
     /// # Errors
     /// When libtorch refuses.
     pub fn reset_grads(&self) -> Result<()> {
-        self.groups.iter().try_for_each(|(group, _)| torch::reset_grads(&group.params))
+        self.groups
+            .iter()
+            .try_for_each(|(group, _)| torch::reset_grads(&group.params))
     }
 
     /// The moments and step counts as `{parameter}.exp_avg`, `.exp_avg_sq`, `.step`.
@@ -103,7 +109,11 @@ impl AdamW {
         let mut state = Vec::new();
         for (group, moments) in &self.groups {
             for (index, name) in group.names.iter().enumerate() {
-                state.extend(moments.of(index).map(|(part, tensor)| (format!("{name}.{part}"), tensor.shallow_clone())));
+                state.extend(
+                    moments
+                        .of(index)
+                        .map(|(part, tensor)| (format!("{name}.{part}"), tensor.shallow_clone())),
+                );
             }
         }
         state
@@ -115,7 +125,9 @@ impl AdamW {
     /// When a tensor is missing, extra or of another shape.
     pub fn load_state(&mut self, mut state: HashMap<String, Tensor>) -> Result<()> {
         for (name, tensor) in self.state_tensors() {
-            let saved = state.remove(&name).with_context(|| format!("optimizer state: {name} is missing"))?;
+            let saved = state
+                .remove(&name)
+                .with_context(|| format!("optimizer state: {name} is missing"))?;
             ensure!(
                 saved.size() == tensor.size(),
                 "optimizer state: {name} has shape {:?}, the model needs {:?}",
@@ -125,7 +137,10 @@ impl AdamW {
             tch::no_grad(|| tensor.shallow_clone().f_copy_(&saved))?;
         }
         if let Some(name) = state.keys().min() {
-            bail!("optimizer state: {name} belongs to no parameter of this model ({} such)", state.len());
+            bail!(
+                "optimizer state: {name} belongs to no parameter of this model ({} such)",
+                state.len()
+            );
         }
         Ok(())
     }
@@ -134,7 +149,10 @@ impl AdamW {
 fn gradients(group: &ParamGroup) -> Result<Vec<Tensor>> {
     let of = |(name, param): (&String, &Tensor)| {
         let grad = param.grad();
-        ensure!(grad.defined(), "{name} took no part in the loss: it has no gradient");
+        ensure!(
+            grad.defined(),
+            "{name} took no part in the loss: it has no gradient"
+        );
         Ok(grad)
     };
     group.names.iter().zip(&group.params).map(of).collect()

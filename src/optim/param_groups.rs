@@ -17,15 +17,25 @@ pub struct ParamGroup {
 /// do not.
 #[must_use]
 pub fn param_groups(store: &nn::VarStore, weight_decay: f64) -> Vec<ParamGroup> {
-    let mut variables: Vec<_> = store.variables().into_iter().filter(|(_, tensor)| tensor.requires_grad()).collect();
+    let mut variables: Vec<_> = store
+        .variables()
+        .into_iter()
+        .filter(|(_, tensor)| tensor.requires_grad())
+        .collect();
     variables.sort_by(|a, b| a.0.cmp(&b.0));
-    let (matrices, vectors): (Vec<_>, Vec<_>) = variables.into_iter().partition(|(_, tensor)| tensor.dim() >= 2);
+    let (matrices, vectors): (Vec<_>, Vec<_>) = variables
+        .into_iter()
+        .partition(|(_, tensor)| tensor.dim() >= 2);
     [(matrices, weight_decay), (vectors, 0.0)]
         .into_iter()
         .filter(|(variables, _)| !variables.is_empty())
         .map(|(variables, weight_decay)| {
             let (names, params) = variables.into_iter().unzip();
-            ParamGroup { names, params, weight_decay }
+            ParamGroup {
+                names,
+                params,
+                weight_decay,
+            }
         })
         .collect()
 }

@@ -39,7 +39,9 @@ impl Schedule {
         }
         let left = match self.kind {
             ScheduleKind::Constant => 1.0,
-            ScheduleKind::Cosine => 0.5 * (1.0 + (PI * self.progress(step, self.warmup_steps)).cos()),
+            ScheduleKind::Cosine => {
+                0.5 * (1.0 + (PI * self.progress(step, self.warmup_steps)).cos())
+            }
             ScheduleKind::Linear => 1.0 - self.progress(step, self.warmup_steps),
             ScheduleKind::Wsd => 1.0 - self.progress(step, self.decay_start()),
         };
@@ -58,7 +60,9 @@ impl Schedule {
     /// First step of the decay of warm-up–stable–decay (Hu et al. 2024).
     fn decay_start(&self) -> u64 {
         let decay_steps = (self.decay_fraction * self.max_steps as f64).round() as u64;
-        self.max_steps.saturating_sub(decay_steps).max(self.warmup_steps)
+        self.max_steps
+            .saturating_sub(decay_steps)
+            .max(self.warmup_steps)
     }
 }
 
@@ -90,14 +94,25 @@ mod tests {
             (38_145, 1.800_000_03e-4),
         ];
         for (step, lr) in recorded {
-            assert!((schedule.lr(step) / lr - 1.0).abs() < 1e-6, "step {step}: {}", schedule.lr(step));
+            assert!(
+                (schedule.lr(step) / lr - 1.0).abs() < 1e-6,
+                "step {step}: {}",
+                schedule.lr(step)
+            );
         }
     }
 
     #[test]
     fn the_ends_of_each_course() {
-        for kind in [ScheduleKind::Cosine, ScheduleKind::Linear, ScheduleKind::Wsd] {
-            assert!((schedule(kind).lr(38_146) - 1.8e-4).abs() < 1e-12, "{kind:?}");
+        for kind in [
+            ScheduleKind::Cosine,
+            ScheduleKind::Linear,
+            ScheduleKind::Wsd,
+        ] {
+            assert!(
+                (schedule(kind).lr(38_146) - 1.8e-4).abs() < 1e-12,
+                "{kind:?}"
+            );
             assert!((schedule(kind).lr(715) - 1.8e-3).abs() < 1e-12, "{kind:?}");
         }
         assert!((schedule(ScheduleKind::Constant).lr(38_146) - 1.8e-3).abs() < 1e-12);
@@ -113,7 +128,10 @@ mod tests {
 
     #[test]
     fn warmup_as_long_as_the_run_divides_nothing_by_zero() {
-        let config = OptimConfig { warmup_steps: 10, ..OptimConfig::default() };
+        let config = OptimConfig {
+            warmup_steps: 10,
+            ..OptimConfig::default()
+        };
         let schedule = Schedule::new(&config, 10);
         assert!((schedule.lr(9) - config.max_lr).abs() < 1e-12);
         assert!(schedule.lr(10).is_finite());

@@ -30,7 +30,9 @@ pub fn catch<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     CATCHING.set(false);
     outcome.unwrap_or_else(|payload| {
         let text = payload.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message");
+        let text = text
+            .or_else(|| payload.downcast_ref::<&str>().copied())
+            .unwrap_or("a panic without a message");
         Err(explain(text))
     })
 }
@@ -38,9 +40,13 @@ pub fn catch<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
 /// Drops the C++ stack and Rust's wrapping, and adds the remedy where the cause is known.
 fn explain(panic: &str) -> anyhow::Error {
     let text = without_stack(&panic.replace("\\n", "\n")).to_owned();
-    let text = text.trim_start_matches("called `Result::unwrap()` on an `Err` value: Torch(\"").to_owned();
+    let text = text
+        .trim_start_matches("called `Result::unwrap()` on an `Err` value: Torch(\"")
+        .to_owned();
     if text.contains("out of memory") || text.contains("can't allocate memory") {
-        anyhow!("{text}\nThe device is out of memory: lower train.micro_batch_size (total_batch_tokens may stay) or train.seq_len")
+        anyhow!(
+            "{text}\nThe device is out of memory: lower train.micro_batch_size (total_batch_tokens may stay) or train.seq_len"
+        )
     } else {
         anyhow!("libtorch: {text}")
     }

@@ -45,7 +45,9 @@ fn open_library(name: &CStr) -> Option<*mut c_void> {
 #[must_use]
 pub fn device_name(device: Device) -> Option<String> {
     type GetName = unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int;
-    let Device::Cuda(index) = device else { return None };
+    let Device::Cuda(index) = device else {
+        return None;
+    };
     let driver = open_library(c"libcuda.so.1")?;
     // SAFETY: the driver's documented `cuDeviceGetName(char *name, int length, CUdevice device)`; libtorch has
     // initialised the driver before it gave out the device, and the buffer is as long as said.

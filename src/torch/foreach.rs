@@ -35,7 +35,14 @@ pub struct AdamWStep<'a> {
 /// # Errors
 /// When libtorch refuses the tensors (unequal kinds, for example).
 pub fn fused_adamw(step: &AdamWStep<'_>) -> Result<()> {
-    let lists = [step.params, step.grads, step.exp_avgs, step.exp_avg_sqs, step.steps].map(pointers);
+    let lists = [
+        step.params,
+        step.grads,
+        step.exp_avgs,
+        step.exp_avg_sqs,
+        step.steps,
+    ]
+    .map(pointers);
     // SAFETY: every pointer comes from a live tensor borrowed by `step`; the lists are as long as `params`, which the
     // caller guarantees by construction and libtorch checks again.
     check(unsafe {
@@ -91,5 +98,8 @@ pub fn reset_grads(params: &[Tensor]) -> Result<()> {
 }
 
 fn pointers(tensors: &[Tensor]) -> Vec<*mut C_tensor> {
-    tensors.iter().map(|tensor| tensor.as_ptr().cast_mut()).collect()
+    tensors
+        .iter()
+        .map(|tensor| tensor.as_ptr().cast_mut())
+        .collect()
 }

@@ -12,7 +12,8 @@ pub use catch::{catch, install_panic_hook};
 pub use device::{device_name, load_accelerator, select_device};
 pub use foreach::{AdamWStep, fused_adamw, global_norm, reset_grads, scale};
 pub use runtime::{
-    allow_tf32, cuda_peak_bytes, process_cpu_time, require_determinism, rng_state, set_rng_state, set_threads,
+    allow_tf32, cuda_peak_bytes, process_cpu_time, require_determinism, rng_state, set_rng_state,
+    set_threads,
 };
 
 use anyhow::{Result, anyhow};
@@ -35,5 +36,9 @@ fn check(message: ffi::Message) -> Result<()> {
 /// The first part of a libtorch message: what follows is a C++ stack, which helps no user.
 #[must_use]
 pub fn without_stack(message: &str) -> &str {
-    message.split("\nException raised from").next().unwrap_or(message).trim_end()
+    message
+        .split("\nException raised from")
+        .next()
+        .unwrap_or(message)
+        .trim_end()
 }

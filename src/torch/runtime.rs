@@ -62,7 +62,9 @@ pub fn set_threads(threads: usize) {
     let from_environment = || std::env::var("OMP_NUM_THREADS").ok()?.parse().ok();
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let threads = match threads {
-        0 => from_environment().filter(|&threads| threads > 0).unwrap_or_else(cores),
+        0 => from_environment()
+            .filter(|&threads| threads > 0)
+            .unwrap_or_else(cores),
         given => given,
     };
     tch::set_num_threads(i32::try_from(threads).unwrap_or(1));
@@ -78,9 +80,13 @@ fn cuda_index(device: Device) -> c_int {
 /// CPU time that the process has used so far, over all its threads.
 #[must_use]
 pub fn process_cpu_time() -> Option<std::time::Duration> {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: `time` outlives the call.
     let status = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
     let seconds = u64::try_from(time.tv_sec).ok()?;
-    (status == 0).then(|| std::time::Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0)))
+    (status == 0)
+        .then(|| std::time::Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0)))
 }

@@ -22,7 +22,12 @@ impl BatchPlan {
         let (micro_batch_size, seq_len) = (config.micro_batch_size, config.seq_len);
         let at_once = micro_batch_size * seq_len * world_size;
         let grad_accum_steps = config.total_batch_tokens.map_or(1, |total| total / at_once);
-        Self { micro_batch_size, seq_len, world_size, grad_accum_steps }
+        Self {
+            micro_batch_size,
+            seq_len,
+            world_size,
+            grad_accum_steps,
+        }
     }
 
     /// Rows per optimizer step, over all ranks.

@@ -35,14 +35,21 @@ impl EarlyStopping {
     /// Takes in the validation after `step`. A loss that is not a number is no improvement.
     pub fn observe(&mut self, step: u64, loss: f64, patience: Patience) -> Verdict {
         if loss.is_finite() && self.best_loss.is_none_or(|best| loss < best) {
-            *self = Self { best_loss: Some(loss), worse_in_a_row: 0 };
+            *self = Self {
+                best_loss: Some(loss),
+                worse_in_a_row: 0,
+            };
             return Verdict::Best;
         }
         if step > patience.skip_until_step {
             self.worse_in_a_row += 1;
         }
         let used_up = patience.validations > 0 && self.worse_in_a_row >= patience.validations;
-        if used_up { Verdict::Stop } else { Verdict::Worse }
+        if used_up {
+            Verdict::Stop
+        } else {
+            Verdict::Worse
+        }
     }
 }
 
@@ -52,10 +59,20 @@ mod tests {
 
     #[test]
     fn patience_counts_after_the_skipped_steps_and_restarts_with_a_new_best() {
-        let patience = Patience { validations: 2, skip_until_step: 20 };
+        let patience = Patience {
+            validations: 2,
+            skip_until_step: 20,
+        };
         let mut stopping = EarlyStopping::default();
-        let verdicts = [(10, 2.0), (20, 3.0), (30, 2.5), (40, 1.5), (50, f64::NAN), (60, 1.5)]
-            .map(|(step, loss)| stopping.observe(step, loss, patience));
+        let verdicts = [
+            (10, 2.0),
+            (20, 3.0),
+            (30, 2.5),
+            (40, 1.5),
+            (50, f64::NAN),
+            (60, 1.5),
+        ]
+        .map(|(step, loss)| stopping.observe(step, loss, patience));
         use Verdict::{Best, Stop, Worse};
         assert_eq!(verdicts, [Best, Worse, Worse, Best, Worse, Stop]);
         assert_eq!(stopping.best_loss, Some(1.5));
@@ -63,7 +80,10 @@ mod tests {
 
     #[test]
     fn no_patience_never_stops() {
-        let patience = Patience { validations: 0, skip_until_step: 0 };
+        let patience = Patience {
+            validations: 0,
+            skip_until_step: 0,
+        };
         let mut stopping = EarlyStopping::default();
         for step in 1..10 {
             assert_ne!(stopping.observe(step, 1.0, patience), Verdict::Stop);

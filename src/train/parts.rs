@@ -2,7 +2,9 @@
 
 use super::early_stopping::Patience;
 use super::step_report::Speed;
-use super::{BatchPlan, Limits, RunFolder, RunPlan, Signals, Start, TrainState, Trainer, Validation};
+use super::{
+    BatchPlan, Limits, RunFolder, RunPlan, Signals, Start, TrainState, Trainer, Validation,
+};
 use crate::checkpoint::{Checkpointer, Keep, Moments, Retention, RunIdentity};
 use crate::config::{Cadence, Config, ModelConfig, Precision};
 use crate::data::{DataLoader, Dataset, Order, Share};
@@ -87,7 +89,9 @@ impl<D: Dataset> Parts<'_, D> {
 
     fn build_model(&self, device: Device) -> Result<(nn::VarStore, Transformer)> {
         let store = nn::VarStore::new(device);
-        let options = ModelOptions { compute: compute_kind(self.config.train.precision, device) };
+        let options = ModelOptions {
+            compute: compute_kind(self.config.train.precision, device),
+        };
         let model = Transformer::new(&store.root(), &self.model, &options)?;
         match &self.init_from {
             Some(dir) => hf::load(dir, &store, &self.model)?,
@@ -98,9 +102,24 @@ impl<D: Dataset> Parts<'_, D> {
 
     fn checkpointer(&self, config_toml: String) -> Checkpointer {
         let config = &self.config.checkpoint;
-        let keep_best = if config.keep_best { Keep::Always } else { Keep::WhileRecent };
-        let identity = RunIdentity { model: self.model.clone(), tokenizer: self.tokenizer.clone(), config_toml };
-        Checkpointer::new(self.folder.checkpoints(), Retention { keep_last: config.keep_last }, keep_best, identity)
+        let keep_best = if config.keep_best {
+            Keep::Always
+        } else {
+            Keep::WhileRecent
+        };
+        let identity = RunIdentity {
+            model: self.model.clone(),
+            tokenizer: self.tokenizer.clone(),
+            config_toml,
+        };
+        Checkpointer::new(
+            self.folder.checkpoints(),
+            Retention {
+                keep_last: config.keep_last,
+            },
+            keep_best,
+            identity,
+        )
     }
 
     fn initial_state(
@@ -110,16 +129,27 @@ impl<D: Dataset> Parts<'_, D> {
         store: &nn::VarStore,
         optimizer: &mut AdamW,
     ) -> Result<TrainState> {
-        let start_at = |step| TrainState::starting_at(step, batch.rows_per_step(), batch.tokens_per_step());
+        let start_at =
+            |step| TrainState::starting_at(step, batch.rows_per_step(), batch.tokens_per_step());
         let fresh = start_at(self.start_step.unwrap_or(0));
-        let Start::Resume(from) = &self.start else { return Ok(fresh) };
-        let Some((dir, mut state)) = checkpointer.resume::<TrainState>(from, store, optimizer, self.moments)? else {
-            log::info!("{}: no checkpoint yet; starting afresh", self.folder.path().display());
+        let Start::Resume(from) = &self.start else {
+            return Ok(fresh);
+        };
+        let Some((dir, mut state)) =
+            checkpointer.resume::<TrainState>(from, store, optimizer, self.moments)?
+        else {
+            log::info!(
+                "{}: no checkpoint yet; starting afresh",
+                self.folder.path().display()
+            );
             return Ok(fresh);
         };
         log::info!("resuming from {} (step {})", dir.display(), state.step);
         if let Some(step) = self.start_step {
-            state = TrainState { early_stopping: state.early_stopping, ..start_at(step) };
+            state = TrainState {
+                early_stopping: state.early_stopping,
+                ..start_at(step)
+            };
         }
         if self.moments == Moments::Reset {
             state.early_stopping = Default::default();
@@ -129,15 +159,29 @@ impl<D: Dataset> Parts<'_, D> {
 
     fn loader(&self, batch: &BatchPlan, state: &TrainState) -> DataLoader<D> {
         let order = match self.config.data.shuffle {
-            true => Order::Shuffled { seed: self.config.run.seed },
+            true => Order::Shuffled {
+                seed: self.config.run.seed,
+            },
             false => Order::Sequential,
         };
-        let share = Share { rows: batch.micro_batch_size, rank: 0, world_size: batch.world_size };
-        DataLoader::new(Arc::clone(&self.train), order, state.train_loader, share, self.config.data.prefetch)
+        let share = Share {
+            rows: batch.micro_batch_size,
+            rank: 0,
+            world_size: batch.world_size,
+        };
+        DataLoader::new(
+            Arc::clone(&self.train),
+            order,
+            state.train_loader,
+            share,
+            self.config.data.prefetch,
+        )
     }
 
     fn evaluators(&self) -> Vec<Box<dyn Evaluator>> {
-        let Some(tokenizer) = &self.tokenizer else { return Vec::new() };
+        let Some(tokenizer) = &self.tokenizer else {
+            return Vec::new();
+        };
         let samples = Samples::new(self.config.generate.clone(), Arc::clone(tokenizer));
         vec![Box::new(samples)]
     }
@@ -157,7 +201,8 @@ impl<D: Dataset> Parts<'_, D> {
     }
 
     fn speed(&self, device: Device) -> Speed {
-        let peak = torch::device_name(device).and_then(|name| peak_flops(&name, self.config.train.precision));
+        let peak = torch::device_name(device)
+            .and_then(|name| peak_flops(&name, self.config.train.precision));
         Speed {
             flops_per_token: self.plan.flops_per_token,
             peak_flops: peak.map(|peak| peak * self.launch.world_size as f64),

@@ -66,7 +66,12 @@ impl fmt::Display for RunPlan {
         let epochs = total as f64 / self.data_tokens.max(1) as f64;
         let budget = self.parameters * TOKENS_PER_PARAMETER;
         writeln!(f, "model   {} parameters", short(self.parameters))?;
-        writeln!(f, "data    {} tokens in windows of {}", short(self.data_tokens), self.seq_len)?;
+        writeln!(
+            f,
+            "data    {} tokens in windows of {}",
+            short(self.data_tokens),
+            self.seq_len
+        )?;
         writeln!(
             f,
             "step    {} tokens = {} rows x {} tokens x {} rank(s) x {} accumulated",
@@ -76,7 +81,12 @@ impl fmt::Display for RunPlan {
             self.world_size,
             self.grad_accum_steps
         )?;
-        writeln!(f, "run     {} steps, {} tokens, {epochs:.2} epochs", self.max_steps, short(total))?;
+        writeln!(
+            f,
+            "run     {} steps, {} tokens, {epochs:.2} epochs",
+            self.max_steps,
+            short(total)
+        )?;
         write!(
             f,
             "budget  {} of the {} tokens that {TOKENS_PER_PARAMETER} per parameter would be ({:.0} %); {:.2e} FLOPs in all",
@@ -92,8 +102,8 @@ impl fmt::Display for RunPlan {
 fn short(count: u64) -> String {
     const UNITS: [(f64, &str); 4] = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")];
     let value = count as f64;
-    UNITS
-        .iter()
-        .find(|(size, _)| value >= *size)
-        .map_or_else(|| count.to_string(), |(size, unit)| format!("{:.2}{unit}", value / size))
+    UNITS.iter().find(|(size, _)| value >= *size).map_or_else(
+        || count.to_string(),
+        |(size, unit)| format!("{:.2}{unit}", value / size),
+    )
 }

@@ -28,7 +28,9 @@ impl RunFolder {
     /// The folder `dir/name`, made or not.
     #[must_use]
     pub fn new(dir: &Path, name: &str) -> Self {
-        Self { path: dir.join(name) }
+        Self {
+            path: dir.join(name),
+        }
     }
 
     /// Its path.

@@ -48,7 +48,11 @@ impl Signals {
             // In this order: the first signal finds `second` false, sets it, and is noted.
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&second))?;
             flag::register(signal, Arc::clone(&second))?;
-            flag::register_usize(signal, Arc::clone(&received), signal.unsigned_abs() as usize)?;
+            flag::register_usize(
+                signal,
+                Arc::clone(&received),
+                signal.unsigned_abs() as usize,
+            )?;
         }
         Ok(Self { received })
     }

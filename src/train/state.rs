@@ -26,7 +26,9 @@ impl TrainState {
         Self {
             step,
             tokens_seen: step * tokens_per_step,
-            train_loader: LoaderState { samples_consumed: step * samples_per_step },
+            train_loader: LoaderState {
+                samples_consumed: step * samples_per_step,
+            },
             early_stopping: EarlyStopping::default(),
             skipped_in_a_row: 0,
         }

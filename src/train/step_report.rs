@@ -19,10 +19,24 @@ impl Tally {
     pub(super) fn add(&mut self, sums: LossSum, counts: Counts) -> Tensor {
         let mean = |sum: &Sum| &sum.value / sum.per.count(counts).max(1) as f64;
         let mut terms: Vec<(&'static str, Tensor)> = Vec::new();
-        let loss = sums.loss.iter().map(mean).reduce(|a, b| a + b).unwrap_or_else(|| Tensor::from(0.0_f32));
+        let loss = sums
+            .loss
+            .iter()
+            .map(mean)
+            .reduce(|a, b| a + b)
+            .unwrap_or_else(|| Tensor::from(0.0_f32));
         terms.push(("loss", loss.detach()));
-        let named = if sums.loss.len() > 1 { sums.loss.as_slice() } else { &[] };
-        terms.extend(named.iter().chain(&sums.metrics).map(|sum| (sum.name, mean(sum).detach())));
+        let named = if sums.loss.len() > 1 {
+            sums.loss.as_slice()
+        } else {
+            &[]
+        };
+        terms.extend(
+            named
+                .iter()
+                .chain(&sums.metrics)
+                .map(|sum| (sum.name, mean(sum).detach())),
+        );
         if self.names.is_empty() {
             (self.names, self.values) = terms.into_iter().unzip();
         } else {
@@ -58,7 +72,11 @@ impl Speed {
     /// Model FLOPs utilisation at this rate, where the peak is known.
     #[must_use]
     pub fn mfu(&self, tokens_per_second: f64) -> Option<f64> {
-        Some(mfu(self.flops_per_token, tokens_per_second, self.peak_flops?))
+        Some(mfu(
+            self.flops_per_token,
+            tokens_per_second,
+            self.peak_flops?,
+        ))
     }
 }
 
@@ -79,7 +97,11 @@ impl PendingStep {
     /// Waits for the device and gives the contract's fields.
     pub(super) fn read(&self, speed: &Speed) -> Record {
         let (names, sums) = &self.sums;
-        let sums: Vec<f64> = names.iter().enumerate().map(|(index, _)| sums.double_value(&[index as i64])).collect();
+        let sums: Vec<f64> = names
+            .iter()
+            .enumerate()
+            .map(|(index, _)| sums.double_value(&[index as i64]))
+            .collect();
         let tokens_per_second = self.tokens as f64 / self.seconds;
         let mut values: Vec<_> = names.iter().copied().zip(sums).collect();
         values.extend([
@@ -90,8 +112,14 @@ impl PendingStep {
             ("tokens_per_second", tokens_per_second),
         ]);
         values.extend(speed.mfu(tokens_per_second).map(|mfu| ("mfu", mfu)));
-        values.extend(peak_memory_bytes(speed.device).map(|bytes| ("memory_peak_bytes", bytes as f64)));
+        values.extend(
+            peak_memory_bytes(speed.device).map(|bytes| ("memory_peak_bytes", bytes as f64)),
+        );
         values.push(("epoch", self.epoch as f64));
-        Record { step: self.step, split: Split::Train, values }
+        Record {
+            step: self.step,
+            split: Split::Train,
+            values,
+        }
     }
 }

@@ -133,23 +133,34 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
         }
         self.finish(&mut progress, stopped)?;
         let checkpoint = progress.checkpoint.map(|(_, dir)| dir);
-        Ok(Summary { stopped, loss: progress.loss, val_loss: progress.val_loss, checkpoint, elapsed: started.elapsed() })
+        Ok(Summary {
+            stopped,
+            loss: progress.loss,
+            val_loss: progress.val_loss,
+            checkpoint,
+            elapsed: started.elapsed(),
+        })
     }
 
     fn guarded_step(&mut self) -> Result<PendingStep> {
         let (step, rank) = (self.state.step + 1, self.group.rank());
-        torch::catch(|| self.train_step()).with_context(|| format!("rank {rank}, step {step}: training failed"))
+        torch::catch(|| self.train_step())
+            .with_context(|| format!("rank {rank}, step {step}: training failed"))
     }
 
     /// One optimizer step. Nothing is read back from the device.
     fn train_step(&mut self) -> Result<PendingStep> {
         let device = self.store.device();
-        let batches = (0..self.plan.grad_accum_steps).map(|_| self.loader.next_batch()).collect::<Result<Vec<_>>>()?;
+        let batches = (0..self.plan.grad_accum_steps)
+            .map(|_| self.loader.next_batch())
+            .collect::<Result<Vec<_>>>()?;
         let counts = self.global_counts(&batches)?;
         self.optimizer.reset_grads()?;
         let mut tally = Tally::default();
         for batch in batches {
-            let sums = self.objective.loss_sum(&self.model, &batch.to_device(device), Pass::Train);
+            let sums = self
+                .objective
+                .loss_sum(&self.model, &batch.to_device(device), Pass::Train);
             // The ranks' gradients are averaged, so each counts for as many as there are.
             let loss = tally.add(sums, counts) * self.group.world_size() as f64;
             loss.f_backward()?;
@@ -179,18 +190,31 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
         let mut sums = Tensor::from_slice(&[local.targets, local.examples, local.tokens]);
         self.group.all_reduce_sum(&mut sums)?;
         let at = |index| sums.int64_value(&[index]);
-        Ok(Counts { targets: at(0), examples: at(1), tokens: at(2) })
+        Ok(Counts {
+            targets: at(0),
+            examples: at(1),
+            tokens: at(2),
+        })
     }
 
     /// Reads the last launched step's numbers and logs them.
     fn settle(&mut self, progress: &mut Progress) -> Result<()> {
-        let Some(pending) = progress.pending.take() else { return Ok(()) };
+        let Some(pending) = progress.pending.take() else {
+            return Ok(());
+        };
         let record = pending.read(&self.speed);
         progress.loss = record.get("loss");
         let finite = record.get("grad_norm").is_some_and(f64::is_finite);
-        self.state.skipped_in_a_row = if finite { 0 } else { self.state.skipped_in_a_row + 1 };
+        self.state.skipped_in_a_row = if finite {
+            0
+        } else {
+            self.state.skipped_in_a_row + 1
+        };
         if !finite {
-            log::warn!("step {}: the gradient is not finite; the update was skipped", pending.step);
+            log::warn!(
+                "step {}: the gradient is not finite; the update was skipped",
+                pending.step
+            );
         }
         self.log(&record)
     }
@@ -204,7 +228,10 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
         let (step, is_last) = (self.state.step, self.state.step == self.limits.max_steps);
         let signal = self.signals.received();
         let mut verdict = Verdict::Worse;
-        if signal.is_none() && !self.validation.is_empty() && self.limits.validate.is_due(step, is_last) {
+        if signal.is_none()
+            && !self.validation.is_empty()
+            && self.limits.validate.is_due(step, is_last)
+        {
             self.settle(progress)?;
             verdict = self.validate(progress)?;
         }
@@ -225,13 +252,36 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
     }
 
     fn validate(&mut self, progress: &mut Progress) -> Result<Verdict> {
-        let validate = || self.validation.run(&self.objective, &self.model, self.store.device(), self.group.as_ref());
-        let ValidationLoss { loss, num_targets } = torch::catch(validate)
-            .with_context(|| format!("rank {}, after step {}: validation failed", self.group.rank(), self.state.step))?;
+        let validate = || {
+            self.validation.run(
+                &self.objective,
+                &self.model,
+                self.store.device(),
+                self.group.as_ref(),
+            )
+        };
+        let ValidationLoss { loss, num_targets } = torch::catch(validate).with_context(|| {
+            format!(
+                "rank {}, after step {}: validation failed",
+                self.group.rank(),
+                self.state.step
+            )
+        })?;
         progress.val_loss = Some(loss);
-        let values = vec![("loss", loss), ("perplexity", loss.exp()), ("num_targets", num_targets as f64)];
-        self.log(&Record { step: self.state.step, split: Split::Val, values })?;
-        Ok(self.state.early_stopping.observe(self.state.step, loss, self.limits.patience))
+        let values = vec![
+            ("loss", loss),
+            ("perplexity", loss.exp()),
+            ("num_targets", num_targets as f64),
+        ];
+        self.log(&Record {
+            step: self.state.step,
+            split: Split::Val,
+            values,
+        })?;
+        Ok(self
+            .state
+            .early_stopping
+            .observe(self.state.step, loss, self.limits.patience))
     }
 
     fn evaluate(&mut self, progress: &mut Progress, is_last: bool) -> Result<()> {
@@ -243,7 +293,11 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
             self.settle(progress)?;
             let values = self.evaluators[index].evaluate(&self.model, self.group.as_ref())?;
             if !values.is_empty() {
-                self.log(&Record { step, split: Split::Eval, values })?;
+                self.log(&Record {
+                    step,
+                    split: Split::Eval,
+                    values,
+                })?;
             }
         }
         Ok(())
@@ -255,7 +309,9 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
             return Ok(());
         }
         let step = self.state.step;
-        let dir = self.checkpointer.save(&self.store, &self.optimizer, step, &self.state, standing)?;
+        let dir =
+            self.checkpointer
+                .save(&self.store, &self.optimizer, step, &self.state, standing)?;
         log::debug!("saved {}", dir.display());
         progress.checkpoint = Some((step, dir));
         Ok(())
@@ -278,7 +334,10 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
     fn finish(&mut self, progress: &mut Progress, stopped: Stopped) -> Result<()> {
         self.settle(progress)?;
         let wanted = !matches!(stopped, Stopped::Signal(_)) || self.saving.on_signal;
-        let saved = progress.checkpoint.as_ref().is_some_and(|(step, _)| *step == self.state.step);
+        let saved = progress
+            .checkpoint
+            .as_ref()
+            .is_some_and(|(step, _)| *step == self.state.step);
         if wanted && !saved {
             self.save(progress, Standing::Ordinary)?;
         }

@@ -30,9 +30,17 @@ impl<D: Dataset> Validation<D> {
     /// Over `batches` global batches of the training batch's size (0: all rows).
     #[must_use]
     pub fn new(dataset: Arc<D>, batches: u64, plan: BatchPlan) -> Self {
-        let limit = if batches == 0 { u64::MAX } else { batches.saturating_mul(plan.rows_per_step()) };
+        let limit = if batches == 0 {
+            u64::MAX
+        } else {
+            batches.saturating_mul(plan.rows_per_step())
+        };
         let rows = dataset.len().min(limit);
-        Self { dataset, rows, plan }
+        Self {
+            dataset,
+            rows,
+            plan,
+        }
     }
 
     /// Whether there is nothing to validate on.
@@ -60,7 +68,10 @@ impl<D: Dataset> Validation<D> {
             let indices: Vec<u64> = (first..self.rows.min(first + size)).collect();
             let batch = self.dataset.collate(&indices)?.to_device(device);
             let terms = objective.loss_sum(model, &batch, Pass::Eval).loss;
-            sum[0] += terms.iter().map(|term| term.value.double_value(&[])).sum::<f64>();
+            sum[0] += terms
+                .iter()
+                .map(|term| term.value.double_value(&[]))
+                .sum::<f64>();
             sum[1] += batch.counts().targets as f64;
             first += size * group.world_size();
         }
