@@ -2,6 +2,7 @@
 
 mod batch_plan;
 mod early_stopping;
+mod outcome;
 mod parts;
 mod plan;
 mod run_folder;
@@ -13,11 +14,12 @@ mod validation;
 
 pub use batch_plan::BatchPlan;
 pub use early_stopping::{EarlyStopping, Patience, Verdict};
+pub use outcome::{Limits, Stopped, Summary};
 pub use parts::{Parts, compute_kind, prepare_device};
 pub use plan::RunPlan;
 pub use run_folder::{RunFolder, Start};
 pub use signals::{Signal, Signals};
 pub use state::TrainState;
 pub use step_report::Speed;
-pub use trainer::{Limits, Stopped, Summary, Trainer};
+pub use trainer::Trainer;
 pub use validation::{Validation, ValidationLoss};

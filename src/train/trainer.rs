@@ -1,9 +1,8 @@
 //! The loop. It never asks which objective it is running.
 
-use super::early_stopping::Patience;
 use super::step_report::{PendingStep, Speed, Tally};
 use super::validation::ValidationLoss;
-use super::{BatchPlan, Signal, Signals, TrainState, Validation, Verdict};
+use super::{BatchPlan, Limits, Signals, Stopped, Summary, TrainState, Validation, Verdict};
 use crate::checkpoint::{Checkpointer, Standing};
 use crate::config::{Cadence, CheckpointConfig};
 use crate::data::{Batch, Counts, DataLoader, Dataset};
@@ -16,49 +15,8 @@ use crate::optim::{AdamW, Schedule, clip_grad_norm};
 use crate::torch;
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tch::{Tensor, nn};
-
-/// When the run ends, and what it bears.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Optimizer steps.
-    pub max_steps: u64,
-    /// Largest gradient norm (0: no limit).
-    pub grad_clip: f64,
-    /// Steps in a row without a finite gradient.
-    pub max_skipped_steps: u64,
-    /// When validations are due.
-    pub validate: Cadence,
-    /// When they have been worse for too long.
-    pub patience: Patience,
-}
-
-/// Why the run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stopped {
-    /// All steps are done.
-    MaxSteps,
-    /// Validation stopped improving.
-    EarlyStopping,
-    /// A signal asked for it.
-    Signal(Signal),
-}
-
-/// What a run came to.
-#[derive(Debug)]
-pub struct Summary {
-    /// Why it ended.
-    pub stopped: Stopped,
-    /// Training loss of the last step, in nats per target.
-    pub loss: Option<f64>,
-    /// The last validation's loss.
-    pub val_loss: Option<f64>,
-    /// The newest checkpoint, if any was written.
-    pub checkpoint: Option<PathBuf>,
-    /// Time in the loop.
-    pub elapsed: Duration,
-}
 
 /// A run of one objective over one kind of data; a wrong pairing does not compile. All parts come finished.
 pub struct Trainer<O: Objective, D: Dataset<Batch = O::Batch>> {

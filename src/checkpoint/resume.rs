@@ -1,0 +1,102 @@
+//! Reading a checkpoint back.
+
+use super::{Checkpointer, Moments, ResumeFrom, generators, layout};
+use crate::bad_request;
+use crate::optim::AdamW;
+use crate::torch;
+use crate::weights::{hf, safetensors};
+use anyhow::Result;
+use serde::de::DeserializeOwned;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+use tch::nn;
+
+impl Checkpointer {
+    /// Loads weights, moments and generators, and returns the folder and the state. None when there is no checkpoint
+    /// yet. A newest one that is damaged is named, and the one before is used.
+    ///
+    /// # Errors
+    /// When every checkpoint is damaged, or the one asked for is missing or damaged.
+    pub fn resume<S: DeserializeOwned>(
+        &self,
+        from: &ResumeFrom,
+        store: &nn::VarStore,
+        optimizer: &mut AdamW,
+        moments: Moments,
+    ) -> Result<Option<(PathBuf, S)>> {
+        let candidates = match from {
+            ResumeFrom::Path(dir) if dir.is_dir() => vec![dir.clone()],
+            ResumeFrom::Path(dir) => {
+                return Err(bad_request!(
+                    "--resume {}: there is no such checkpoint folder",
+                    dir.display()
+                ));
+            }
+            ResumeFrom::Latest => self.newest_first()?,
+        };
+        let mut newest_error = None;
+        for dir in candidates {
+            match self.restore(&dir, store, optimizer, moments) {
+                Ok(state) => return Ok(Some((dir, state))),
+                Err(error) => {
+                    log::warn!(
+                        "{}: this checkpoint cannot be used: {error:#}",
+                        dir.display()
+                    );
+                    newest_error.get_or_insert(error);
+                }
+            }
+        }
+        newest_error.map_or(Ok(None), |error| {
+            Err(error.context("no checkpoint of this run can be resumed"))
+        })
+    }
+
+    fn newest_first(&self) -> Result<Vec<PathBuf>> {
+        let steps = layout::steps(&self.folder)?;
+        Ok(steps
+            .into_iter()
+            .rev()
+            .map(|step| layout::step_dir(&self.folder, step))
+            .collect())
+    }
+
+    fn restore<S: DeserializeOwned>(
+        &self,
+        dir: &Path,
+        store: &nn::VarStore,
+        optimizer: &mut AdamW,
+        moments: Moments,
+    ) -> Result<S> {
+        let state = layout::open(dir)?;
+        hf::load(dir, store, &self.identity.model)?;
+        if moments == Moments::Restore {
+            optimizer.load_state(safetensors::read(&dir.join(layout::OPTIMIZER))?)?;
+        }
+        let saved_states = safetensors::read(&dir.join(layout::RNG))?;
+        for (name, device) in generators(store.device()) {
+            if let Some(saved) = saved_states.get(name) {
+                torch::set_rng_state(device, saved)?;
+            }
+        }
+        self.tell_changes(dir);
+        Ok(state)
+    }
+
+    /// A run may be continued with other settings; the difference is said, not refused.
+    fn tell_changes(&self, dir: &Path) {
+        let Ok(saved) = fs::read_to_string(dir.join(layout::CONFIG)) else {
+            return;
+        };
+        let changed = self
+            .identity
+            .config_toml
+            .lines()
+            .filter(|line| !saved.lines().any(|old| old == *line));
+        for line in changed.filter(|line| line.contains('=')) {
+            log::info!("changed since the checkpoint: {line}");
+        }
+    }
+}

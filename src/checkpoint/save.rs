@@ -1,0 +1,129 @@
+//! Writing a checkpoint.
+
+use super::{Checkpointer, Keep, Standing, generators, layout};
+use crate::optim::AdamW;
+use crate::storage::{AtomicFile, create_dir_all, replace_symlink, sync_dir};
+use crate::torch;
+use crate::weights::{hf, safetensors};
+use anyhow::{Context, Result};
+use serde::Serialize;
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+use tch::{Device, Tensor, nn};
+
+impl Checkpointer {
+    /// Writes the checkpoint of `step`, points `latest` (and `best`) at it and deletes what is superseded.
+    ///
+    /// # Errors
+    /// When the disk is full or not writable; checkpoints written before are untouched.
+    pub fn save<S: Serialize>(
+        &self,
+        store: &nn::VarStore,
+        optimizer: &AdamW,
+        step: u64,
+        state: &S,
+        standing: Standing,
+    ) -> Result<PathBuf> {
+        let dir = layout::step_dir(&self.folder, step);
+        let temporary = self.folder.join(format!(".saving-{step:08}"));
+        if let Err(error) = self.fill(&temporary, store, optimizer, state) {
+            let _ = fs::remove_dir_all(&temporary);
+            return Err(error.context(format!(
+                "{}: the checkpoint of step {step} could not be saved; earlier ones are untouched, \
+                 and --resume goes on from the newest",
+                dir.display()
+            )));
+        }
+        if dir.exists() {
+            fs::remove_dir_all(&dir)?;
+        }
+        fs::rename(&temporary, &dir)
+            .with_context(|| format!("{}: cannot rename into place", dir.display()))?;
+        self.publish(&dir, standing)?;
+        Ok(dir)
+    }
+
+    fn fill<S: Serialize>(
+        &self,
+        dir: &Path,
+        store: &nn::VarStore,
+        optimizer: &AdamW,
+        state: &S,
+    ) -> Result<()> {
+        if dir.exists() {
+            fs::remove_dir_all(dir)?; // left by a process that was killed
+        }
+        create_dir_all(dir)?;
+        let special = hf::SpecialTokens {
+            bos: self
+                .identity
+                .tokenizer
+                .as_ref()
+                .and_then(|tokenizer| tokenizer.bos()),
+            eos: self
+                .identity
+                .tokenizer
+                .as_ref()
+                .map_or_else(Vec::new, |tokenizer| tokenizer.stop_tokens()),
+        };
+        hf::save(dir, store, &self.identity.model, &special)?;
+        if let Some(tokenizer) = &self.identity.tokenizer {
+            tokenizer.write_to(dir)?;
+        }
+        safetensors::write(
+            &dir.join(layout::OPTIMIZER),
+            &optimizer.state_tensors(),
+            &[],
+        )?;
+        safetensors::write(
+            &dir.join(layout::RNG),
+            &generator_states(store.device())?,
+            &[],
+        )?;
+        let mut config = AtomicFile::create(&dir.join(layout::CONFIG))?;
+        config.write_all(self.identity.config_toml.as_bytes())?;
+        config.commit()?;
+        layout::seal(dir, state)
+    }
+
+    fn publish(&self, dir: &Path, standing: Standing) -> Result<()> {
+        let name = Path::new(dir.file_name().unwrap_or_default());
+        replace_symlink(name, &self.folder.join(layout::LATEST))?;
+        if standing == Standing::Best {
+            replace_symlink(name, &self.folder.join(layout::BEST))?;
+        }
+        sync_dir(&self.folder)?;
+        self.delete_superseded()
+    }
+
+    fn delete_superseded(&self) -> Result<()> {
+        let best = match self.keep_best {
+            Keep::Always => self.best_step(),
+            Keep::WhileRecent => None,
+        };
+        for step in self
+            .retention
+            .superseded(&layout::steps(&self.folder)?, best)
+        {
+            let dir = layout::step_dir(&self.folder, step);
+            fs::remove_dir_all(&dir)
+                .with_context(|| format!("{}: cannot delete the old checkpoint", dir.display()))?;
+        }
+        Ok(())
+    }
+
+    fn best_step(&self) -> Option<u64> {
+        let target = fs::read_link(self.folder.join(layout::BEST)).ok()?;
+        target.to_str()?.strip_prefix("step_")?.parse().ok()
+    }
+}
+
+fn generator_states(device: Device) -> Result<Vec<(String, Tensor)>> {
+    generators(device)
+        .into_iter()
+        .map(|(name, device)| Ok((name.to_owned(), torch::rng_state(device)?)))
+        .collect()
+}
