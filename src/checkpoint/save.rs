@@ -73,16 +73,8 @@ impl Checkpointer {
         if let Some(tokenizer) = &self.identity.tokenizer {
             tokenizer.write_to(dir)?;
         }
-        safetensors::write(
-            &dir.join(layout::OPTIMIZER),
-            &optimizer.state_tensors(),
-            &[],
-        )?;
-        safetensors::write(
-            &dir.join(layout::RNG),
-            &generator_states(store.device())?,
-            &[],
-        )?;
+        safetensors::write(&dir.join(layout::OPTIMIZER), &optimizer.state_tensors())?;
+        safetensors::write(&dir.join(layout::RNG), &generator_states(store.device())?)?;
         let mut config = AtomicFile::create(&dir.join(layout::CONFIG))?;
         config.write_all(self.identity.config_toml.as_bytes())?;
         config.commit()?;

@@ -1,0 +1,93 @@
+//! `llama-train generate`: text from any checkpoint.
+
+use super::Output;
+use crate::bad_request;
+use crate::config::{DeviceChoice, GenerateConfig, Precision};
+use crate::dist::LaunchEnv;
+use crate::generate::{Completion, EndedBy, generate};
+use crate::model::{ModelOptions, Transformer};
+use crate::tokenizer::Tokenizer;
+use crate::torch;
+use crate::train::compute_kind;
+use crate::weights::hf;
+use anyhow::Result;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use tch::nn;
+
+/// What to write, and with which model.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// A checkpoint or any Hugging Face Llama folder.
+    pub checkpoint: PathBuf,
+    /// Texts to continue.
+    pub prompts: Vec<String>,
+    /// How.
+    pub options: GenerateConfig,
+    /// On what.
+    pub device: DeviceChoice,
+    /// In which arithmetic.
+    pub precision: Precision,
+    /// CPU threads.
+    pub threads: usize,
+}
+
+/// Loads the model and continues the prompts.
+///
+/// # Errors
+/// A bad request when there is no prompt or no model; later what the files or the device do.
+pub fn run(request: &Request) -> Result<Output> {
+    if request.prompts.is_empty() {
+        return Err(bad_request!(
+            "no prompt: give one or more with --prompt TEXT, or set generate.prompts"
+        ));
+    }
+    let tokenizer = Tokenizer::load(&request.checkpoint)?;
+    let prompts: Result<Vec<_>> = request
+        .prompts
+        .iter()
+        .map(|prompt| tokenizer.encode_prompt(prompt))
+        .collect();
+    let prompts = prompts?;
+    let model = load_model(request, &request.checkpoint)?;
+    let completions =
+        torch::catch(|| generate(&model, &prompts, &request.options, &tokenizer.stop_tokens()))?;
+    let mut written = Vec::new();
+    for (prompt, completion) in request.prompts.iter().zip(&completions) {
+        written.push((prompt, tokenizer.decode(&completion.tokens)?, completion));
+    }
+    let texts: Vec<String> = written
+        .iter()
+        .map(|(prompt, text, _)| format!("{prompt}{text}"))
+        .collect();
+    let completions: Vec<Value> = written
+        .iter()
+        .map(|(prompt, text, completion)| completion_json(prompt, text, completion))
+        .collect();
+    Ok(Output {
+        json: json!({ "completions": completions }),
+        text: texts.join("\n\n"),
+        exit_code: 0,
+    })
+}
+
+fn load_model(request: &Request, dir: &Path) -> Result<Transformer> {
+    let config = hf::read_config(dir)?;
+    let device = torch::select_device(request.device, LaunchEnv::read()?.local_rank)?;
+    torch::set_threads(request.threads);
+    let store = nn::VarStore::new(device);
+    let options = ModelOptions {
+        compute: compute_kind(request.precision, device),
+    };
+    let model = Transformer::new(&store.root(), &config, &options)?;
+    hf::load(dir, &store, &config)?;
+    Ok(model)
+}
+
+fn completion_json(prompt: &str, text: &str, completion: &Completion) -> Value {
+    let stopped = match completion.ended_by {
+        EndedBy::StopToken => "stop_token",
+        EndedBy::Length => "length",
+    };
+    json!({ "prompt": prompt, "text": text, "tokens": completion.tokens.len(), "stopped": stopped })
+}

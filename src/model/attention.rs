@@ -1,0 +1,94 @@
+//! Grouped-query attention (Ainslie et al. 2023).
+
+use super::kv_cache::{LayerCache, Slots};
+use super::linear::Linear;
+use super::rope::Rotation;
+use crate::config::ModelConfig;
+use tch::{Tensor, nn};
+
+/// Key/value head `k` serves the query heads `k·H/K .. (k+1)·H/K`.
+#[derive(Debug)]
+pub(super) struct Attention {
+    wq: Linear,
+    wk: Linear,
+    wv: Linear,
+    wo: Linear,
+    head_dim: i64,
+    grouped: bool,
+}
+
+/// Queries, keys and values of some tokens: [B, H, S, P], [B, K, S, P] twice.
+struct Projected {
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+}
+
+impl Attention {
+    pub(super) fn new(path: &nn::Path, config: &ModelConfig) -> Self {
+        let (q_dim, kv_dim) = (
+            config.n_heads * config.head_dim,
+            config.n_kv_heads * config.head_dim,
+        );
+        Self {
+            wq: Linear::new(&(path / "wq"), config.dim, q_dim),
+            wk: Linear::new(&(path / "wk"), config.dim, kv_dim),
+            wv: Linear::new(&(path / "wv"), config.dim, kv_dim),
+            wo: Linear::new(&(path / "wo"), q_dim, config.dim),
+            head_dim: config.head_dim,
+            grouped: config.n_heads != config.n_kv_heads,
+        }
+    }
+
+    pub(super) fn initialize(&self, std: f64, residual_std: f64) {
+        [&self.wq, &self.wk, &self.wv].map(|linear| linear.initialize(std));
+        self.wo.initialize(residual_std);
+    }
+
+    /// Whole rows, each token seeing those before it: [B, S, D] to [B, S, D].
+    pub(super) fn causal(&self, x: &Tensor, rotation: &Rotation) -> Tensor {
+        let Projected { q, k, v } = self.project(x, rotation);
+        self.finish(&self.attend(&q, &k, &v, None))
+    }
+
+    /// Tokens that follow those in the cache, which takes them in: [B, T, D] to [B, T, D].
+    pub(super) fn cached(
+        &self,
+        x: &Tensor,
+        rotation: &Rotation,
+        slots: &Slots,
+        cache: &mut LayerCache,
+    ) -> Tensor {
+        let Projected { q, k, v } = self.project(x, rotation);
+        let (keys, values) = cache.write(slots, &k, &v); // [B, K, L, P]
+        self.finish(&self.attend(&q, &keys, &values, Some(slots.mask())))
+    }
+
+    fn project(&self, x: &Tensor, rotation: &Rotation) -> Projected {
+        let heads = |projected: Tensor| {
+            let (rows, seq_len, _) = size3(&projected);
+            projected
+                .view([rows, seq_len, -1, self.head_dim])
+                .transpose(1, 2)
+        };
+        Projected {
+            q: rotation.apply(&heads(self.wq.forward(x))),
+            k: rotation.apply(&heads(self.wk.forward(x))),
+            v: heads(self.wv.forward(x)),
+        }
+    }
+
+    /// Without a mask the rows are causal, which lets torch choose its flash kernels.
+    fn attend(&self, q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>) -> Tensor {
+        Tensor::scaled_dot_product_attention(q, k, v, mask, 0.0, mask.is_none(), None, self.grouped)
+    }
+
+    fn finish(&self, attended: &Tensor) -> Tensor {
+        self.wo.forward(&attended.transpose(1, 2).flatten(2, 3)) // [B, H, S, P] to [B, S, D]
+    }
+}
+
+fn size3(tensor: &Tensor) -> (i64, i64, i64) {
+    let size = tensor.size();
+    (size[0], size[1], size[2])
+}

@@ -1,0 +1,35 @@
+//! The feed-forward block.
+
+use super::linear::Linear;
+use crate::config::ModelConfig;
+use tch::{Tensor, nn};
+
+/// SwiGLU: `w2(silu(w1 x) ⊙ w3 x)` (Shazeer 2020).
+#[derive(Debug)]
+pub(super) struct FeedForward {
+    w1: Linear,
+    w2: Linear,
+    w3: Linear,
+}
+
+impl FeedForward {
+    pub(super) fn new(path: &nn::Path, config: &ModelConfig) -> Self {
+        let (dim, hidden) = (config.dim, config.ffn_hidden_dim);
+        Self {
+            w1: Linear::new(&(path / "w1"), dim, hidden),
+            w2: Linear::new(&(path / "w2"), hidden, dim),
+            w3: Linear::new(&(path / "w3"), dim, hidden),
+        }
+    }
+
+    pub(super) fn initialize(&self, std: f64, residual_std: f64) {
+        [&self.w1, &self.w3].map(|linear| linear.initialize(std));
+        self.w2.initialize(residual_std);
+    }
+
+    /// `[B, S, D]` to `[B, S, D]`.
+    pub(super) fn forward(&self, x: &Tensor) -> Tensor {
+        self.w2
+            .forward(&(self.w1.forward(x).silu() * self.w3.forward(x)))
+    }
+}

@@ -1,0 +1,36 @@
+//! What a model holds and costs.
+
+use crate::config::ModelConfig;
+
+/// Weights of one block's matrices.
+fn block_matrices(config: &ModelConfig) -> u64 {
+    let heads = 2 * config.n_heads + 2 * config.n_kv_heads; // wq and wo, wk and wv
+    let per_block = config.dim * (heads * config.head_dim + 3 * config.ffn_hidden_dim);
+    per_block.unsigned_abs()
+}
+
+/// All weights, a tied matrix counted once.
+#[must_use]
+pub fn parameters(config: &ModelConfig) -> u64 {
+    let [dim, layers, vocab] =
+        [config.dim, config.n_layers, config.vocab_size].map(i64::unsigned_abs);
+    let embeddings = vocab * dim * if config.tie_embeddings { 1 } else { 2 };
+    embeddings + layers * (block_matrices(config) + 2 * dim) + dim
+}
+
+/// Weights that take part in matrix products: the head, but not the look-up of the embedding (a tied matrix is the
+/// head); norms are left out.
+#[must_use]
+pub fn matmul_parameters(config: &ModelConfig) -> u64 {
+    let [dim, layers, vocab] =
+        [config.dim, config.n_layers, config.vocab_size].map(i64::unsigned_abs);
+    layers * block_matrices(config) + vocab * dim
+}
+
+/// FLOPs per token of forward and backward: `6·N + 6·L·d·s` with N [`matmul_parameters`], L layers, d the width of
+/// all query heads together and s the sequence length; causal attention is counted by its half.
+#[must_use]
+pub fn flops_per_token(config: &ModelConfig, seq_len: u64) -> f64 {
+    let attention = config.n_layers * config.n_heads * config.head_dim;
+    6.0 * matmul_parameters(config) as f64 + 6.0 * attention as f64 * seq_len as f64
+}

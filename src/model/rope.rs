@@ -1,0 +1,79 @@
+//! Rotary position embedding (Su et al. 2021), in the half-split layout of the Hub's checkpoints: component `j` of a
+//! head is rotated together with component `j + P/2`.
+
+use crate::config::{ModelConfig, RopeScaling};
+use std::f64::consts::PI;
+use tch::{Device, Kind, Tensor};
+
+/// The frequencies of a model.
+#[derive(Debug)]
+pub(super) struct Rope {
+    /// Radians per position [P/2], fp32.
+    frequencies: Tensor,
+}
+
+/// Cosines and sines of some positions, fp32, that broadcast over the heads: [S, P/2] or [B, 1, S, P/2].
+#[derive(Debug)]
+pub(super) struct Rotation {
+    cos: Tensor,
+    sin: Tensor,
+}
+
+impl Rope {
+    pub(super) fn new(config: &ModelConfig, device: Device) -> Self {
+        let half = config.head_dim / 2;
+        let frequency = |j: i64| {
+            config
+                .rope_theta
+                .powf(-2.0 * j as f64 / config.head_dim as f64)
+        };
+        let scaled = |frequency| match &config.rope_scaling {
+            Some(scaling) => scale(frequency, scaling),
+            None => frequency,
+        };
+        let frequencies: Vec<f32> = (0..half).map(|j| scaled(frequency(j)) as f32).collect();
+        Self {
+            frequencies: Tensor::from_slice(&frequencies).to_device(device),
+        }
+    }
+
+    /// For rows whose positions are 0, 1, 2, …
+    pub(super) fn first(&self, seq_len: i64) -> Rotation {
+        self.at(&Tensor::arange(
+            seq_len,
+            (Kind::Int64, self.frequencies.device()),
+        ))
+    }
+
+    /// For these positions, of any shape.
+    pub(super) fn at(&self, positions: &Tensor) -> Rotation {
+        let angles = positions.to_kind(Kind::Float).unsqueeze(-1) * &self.frequencies; // [.., P/2]
+        Rotation {
+            cos: angles.cos(),
+            sin: angles.sin(),
+        }
+    }
+}
+
+impl Rotation {
+    /// Rotates queries or keys `[B, heads, S, P]`, in fp32; the result is of their kind.
+    pub(super) fn apply(&self, x: &Tensor) -> Tensor {
+        let halves = x.to_kind(Kind::Float).chunk(2, -1); // 2 × [B, heads, S, P/2]
+        let (a, b) = (&halves[0], &halves[1]);
+        let rotated = [a * &self.cos - b * &self.sin, b * &self.cos + a * &self.sin];
+        Tensor::cat(&rotated, -1).to_kind(x.kind())
+    }
+}
+
+/// Llama 3.1's stretching: short wavelengths stay, long ones are stretched by `factor`, those between are blended.
+fn scale(frequency: f64, scaling: &RopeScaling) -> f64 {
+    let turns = scaling.original_max_position_embeddings as f64 * frequency / (2.0 * PI);
+    let RopeScaling {
+        factor,
+        low_freq_factor: low,
+        high_freq_factor: high,
+        ..
+    } = *scaling;
+    let blend = ((turns - low) / (high - low)).clamp(0.0, 1.0);
+    frequency * (blend + (1.0 - blend) / factor)
+}

@@ -1,0 +1,179 @@
+//! The decoder.
+//!
+//! Where kinds change: weights are fp32 and cast at each use (`linear.rs`); norms and rotations compute in fp32 and
+//! give back the activations' kind; logits are fp32.
+
+use super::attention::Attention;
+use super::feed_forward::FeedForward;
+use super::kv_cache::KvCache;
+use super::linear::initialize_normal;
+use super::rms_norm::RmsNorm;
+use super::rope::Rope;
+use super::{Layout, ModelOptions, Pass, Tokens};
+use crate::config::ModelConfig;
+use anyhow::{Result, bail};
+use tch::{Device, Kind, Tensor, nn};
+
+/// Standard deviation of fresh weights.
+const INIT_STD: f64 = 0.02;
+
+/// Token ids in, hidden states out; logits are a second step ([`Head`]), so that nobody has to hold [B, S, V].
+#[derive(Debug)]
+pub struct Transformer {
+    config: ModelConfig,
+    compute: Kind,
+    device: Device,
+    tok_embeddings: Tensor,
+    layers: Vec<Block>,
+    norm: RmsNorm,
+    rope: Rope,
+    head: Head,
+}
+
+/// The output matrix.
+#[derive(Debug)]
+pub struct Head {
+    weight: Tensor,
+}
+
+impl Head {
+    /// Hidden states `[.., D]` to fp32 logits `[.., V]`.
+    #[must_use]
+    pub fn logits(&self, hidden: &Tensor) -> Tensor {
+        hidden
+            .linear::<Tensor>(&self.weight.to_kind(hidden.kind()), None)
+            .to_kind(Kind::Float)
+    }
+}
+
+/// `h = x + attention(norm(x))`, then `h + feed_forward(norm(h))`.
+#[derive(Debug)]
+struct Block {
+    attention_norm: RmsNorm,
+    attention: Attention,
+    ffn_norm: RmsNorm,
+    feed_forward: FeedForward,
+}
+
+impl Block {
+    fn new(path: &nn::Path, config: &ModelConfig) -> Self {
+        Self {
+            attention_norm: RmsNorm::new(&(path / "attention_norm"), config.dim, config.norm_eps),
+            attention: Attention::new(&(path / "attention"), config),
+            ffn_norm: RmsNorm::new(&(path / "ffn_norm"), config.dim, config.norm_eps),
+            feed_forward: FeedForward::new(&(path / "feed_forward"), config),
+        }
+    }
+
+    fn forward(&self, x: &Tensor, attend: impl FnOnce(&Attention, &Tensor) -> Tensor) -> Tensor {
+        let h = x + attend(&self.attention, &self.attention_norm.forward(x));
+        &h + self.feed_forward.forward(&self.ffn_norm.forward(&h))
+    }
+}
+
+impl Transformer {
+    /// Declares the weights below `path` under Meta's names, as fp32 zeros (norms: ones); fill them with
+    /// [`Self::initialize`] or from a file. Queries and keys are in the half-split rotary layout.
+    ///
+    /// # Errors
+    /// When the shape is impossible: everything that is wrong with it, at once.
+    pub fn new(path: &nn::Path, config: &ModelConfig, options: &ModelOptions) -> Result<Self> {
+        let problems = config.problems();
+        if !problems.is_empty() {
+            bail!("the model's shape is impossible: {}", problems.join("; "));
+        }
+        let matrix = |name: &str| {
+            (path / name).var(
+                "weight",
+                &[config.vocab_size, config.dim],
+                nn::Init::Const(0.0),
+            )
+        };
+        let tok_embeddings = matrix("tok_embeddings");
+        let weight = if config.tie_embeddings {
+            tok_embeddings.shallow_clone()
+        } else {
+            matrix("output")
+        };
+        Ok(Self {
+            config: config.clone(),
+            compute: options.compute,
+            device: path.device(),
+            tok_embeddings,
+            layers: (0..config.n_layers)
+                .map(|index| Block::new(&(path / "layers" / index), config))
+                .collect(),
+            norm: RmsNorm::new(&(path / "norm"), config.dim, config.norm_eps),
+            rope: Rope::new(config, path.device()),
+            head: Head { weight },
+        })
+    }
+
+    /// Fresh weights: normal with deviation 0.02, and 0.02/√(2·layers) where a block writes into the residual stream
+    /// (Radford et al. 2019). The same on every device.
+    pub fn initialize(&self, seed: u64) {
+        tch::manual_seed(i64::from_ne_bytes(seed.to_ne_bytes()));
+        let residual_std = INIT_STD / (2.0 * self.config.n_layers as f64).sqrt();
+        initialize_normal(&self.tok_embeddings, INIT_STD);
+        for layer in &self.layers {
+            layer.attention.initialize(INIT_STD, residual_std);
+            layer.feed_forward.initialize(INIT_STD, residual_std);
+        }
+        if !self.config.tie_embeddings {
+            initialize_normal(&self.head.weight, INIT_STD);
+        }
+    }
+
+    /// The shape.
+    #[must_use]
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The output matrix: [V, D], tied or not.
+    #[must_use]
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// An empty cache for this model.
+    #[must_use]
+    pub fn new_cache(&self, rows: i64, capacity: i64) -> KvCache {
+        KvCache::new(&self.config, rows, capacity, (self.compute, self.device))
+    }
+
+    /// Hidden states after the last norm: [B, S, D].
+    #[must_use]
+    pub fn hidden(&self, tokens: &Tokens, _pass: Pass) -> Tensor {
+        let Layout::Causal = tokens.layout;
+        let rotation = self.rope.first(tokens.ids.size()[1]);
+        let embedded = self.embed(&tokens.ids);
+        let through = |x: Tensor, block: &Block| {
+            block.forward(&x, |attention, x| attention.causal(x, &rotation))
+        };
+        self.norm
+            .forward(&self.layers.iter().fold(embedded, through))
+    }
+
+    /// Hidden states [B, T, D] of tokens `ids` [B, T] that follow those in the cache; each row has `counts[b]` of them
+    /// and padding beyond, whose states mean nothing.
+    ///
+    /// # Panics
+    /// When the cache is full.
+    pub fn extend(&self, ids: &Tensor, counts: &[i64], cache: &mut KvCache) -> Tensor {
+        let slots = cache.slots(ids.size()[1]);
+        let rotation = self.rope.at(&slots.positions());
+        let mut x = self.embed(ids);
+        for (block, layer) in self.layers.iter().zip(&mut cache.layers) {
+            x = block.forward(&x, |attention, x| {
+                attention.cached(x, &rotation, &slots, layer)
+            });
+        }
+        cache.advance(counts);
+        self.norm.forward(&x)
+    }
+
+    fn embed(&self, ids: &Tensor) -> Tensor {
+        Tensor::embedding(&self.tok_embeddings, ids, -1, false, false).to_kind(self.compute)
+    }
+}

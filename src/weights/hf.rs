@@ -1,0 +1,184 @@
+//! Hugging Face model folders: what a run starts from, and what every checkpoint is.
+
+pub use super::hf_config::{SpecialTokens, read_config};
+
+use super::hf_config::{config_json, generation_config_json};
+use super::names::to_hf;
+use super::safetensors;
+use crate::bad_request;
+use crate::config::ModelConfig;
+use crate::storage::AtomicFile;
+use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+use tch::{Tensor, nn};
+
+const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+/// Larger models are written in several files.
+const SHARD_BYTES: usize = 5 << 30;
+/// Buffers that old checkpoints carry and that are computed here.
+const COMPUTED: &str = ".rotary_emb.inv_freq";
+
+/// Fills the variables of `store` from the folder's safetensors, one file or many, in fp32, bf16 or fp16.
+///
+/// # Errors
+/// When a tensor is missing, extra or of another shape (all of them are named), or a file is damaged.
+pub fn load(dir: &Path, store: &nn::VarStore, config: &ModelConfig) -> Result<()> {
+    let variables = by_hub_name(store)?;
+    let mut wanted: BTreeSet<&String> = variables.keys().collect();
+    let mut problems = Vec::new();
+    for file in weight_files(dir)? {
+        safetensors::for_each(&file, |name, tensor| {
+            // A tied checkpoint may carry its head as well.
+            let ignored =
+                name.ends_with(COMPUTED) || config.tie_embeddings && name == "lm_head.weight";
+            match variables.get(name) {
+                Some(variable) if variable.size() == tensor.size() => {
+                    tch::no_grad(|| variable.shallow_clone().f_copy_(&tensor))?;
+                }
+                Some(variable) => {
+                    problems.push(format!(
+                        "{name} has shape {:?}, not {:?}",
+                        tensor.size(),
+                        variable.size()
+                    ));
+                }
+                None if ignored => {}
+                None => problems.push(format!("{name} is not part of this model")),
+            }
+            wanted.remove(&name.to_owned());
+            Ok(())
+        })?;
+    }
+    problems.extend(wanted.iter().map(|name| format!("{name} is missing")));
+    if problems.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "{}: the weights do not fit the model:\n  {}",
+        dir.display(),
+        problems.join("\n  ")
+    )
+}
+
+/// Writes `config.json`, `generation_config.json` and the weights in fp32; the folder must exist.
+///
+/// # Errors
+/// When the disk is full or not writable.
+pub fn save(
+    dir: &Path,
+    store: &nn::VarStore,
+    config: &ModelConfig,
+    special: &SpecialTokens,
+) -> Result<()> {
+    write_json(&dir.join("config.json"), &config_json(config, special))?;
+    write_json(
+        &dir.join("generation_config.json"),
+        &generation_config_json(special),
+    )?;
+    let shards = into_shards(by_hub_name(store)?, SHARD_BYTES);
+    if let [only] = shards.as_slice() {
+        return safetensors::write(&dir.join(SINGLE), only);
+    }
+    write_shards(dir, &shards)
+}
+
+/// The variables of a model under the names of the Hub.
+///
+/// # Errors
+/// When the store holds something that is not part of a Llama.
+pub fn by_hub_name(store: &nn::VarStore) -> Result<BTreeMap<String, Tensor>> {
+    let renamed = store.variables().into_iter().map(|(name, tensor)| {
+        let hf = to_hf(&name).with_context(|| format!("{name} has no name on the Hub"))?;
+        Ok((hf, tensor))
+    });
+    renamed.collect()
+}
+
+/// The one file, or those that the index lists.
+fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let (single, index) = (dir.join(SINGLE), dir.join(INDEX));
+    if single.is_file() {
+        return Ok(vec![single]);
+    }
+    if !index.is_file() {
+        return Err(bad_request!(
+            "{}: neither {SINGLE} nor {INDEX} is here",
+            dir.display()
+        ));
+    }
+    let text =
+        fs::read_to_string(&index).with_context(|| format!("{}: cannot read", index.display()))?;
+    let parsed: Value = serde_json::from_str(&text)
+        .with_context(|| format!("{}: not valid JSON", index.display()))?;
+    let map = parsed.get("weight_map").and_then(Value::as_object);
+    let map = map.with_context(|| format!("{}: weight_map is missing", index.display()))?;
+    let files: BTreeSet<&str> = map.values().filter_map(Value::as_str).collect();
+    Ok(files.into_iter().map(|file| dir.join(file)).collect())
+}
+
+/// Cuts the tensors, in name order, into groups of at most `limit` bytes (a larger tensor is alone).
+fn into_shards(variables: BTreeMap<String, Tensor>, limit: usize) -> Vec<Vec<(String, Tensor)>> {
+    let mut shards = vec![Vec::new()];
+    let mut filled = 0;
+    for (name, tensor) in variables {
+        let bytes = tensor.numel() * tensor.kind().elt_size_in_bytes();
+        if filled > 0 && filled + bytes > limit {
+            shards.push(Vec::new());
+            filled = 0;
+        }
+        filled += bytes;
+        if let Some(last) = shards.last_mut() {
+            last.push((name, tensor));
+        }
+    }
+    shards
+}
+
+fn write_shards(dir: &Path, shards: &[Vec<(String, Tensor)>]) -> Result<()> {
+    let mut weight_map = Map::new();
+    let mut total_size = 0;
+    for (number, shard) in shards.iter().enumerate() {
+        let file = format!("model-{:05}-of-{:05}.safetensors", number + 1, shards.len());
+        safetensors::write(&dir.join(&file), shard)?;
+        for (name, tensor) in shard {
+            weight_map.insert(name.clone(), json!(file));
+            total_size += tensor.numel() * tensor.kind().elt_size_in_bytes();
+        }
+    }
+    let index = json!({ "metadata": { "total_size": total_size }, "weight_map": weight_map });
+    write_json(&dir.join(INDEX), &index)
+}
+
+fn write_json(path: &Path, value: &Value) -> Result<()> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(&serde_json::to_vec_pretty(value)?)?;
+    file.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    #[test]
+    fn shards_hold_at_most_the_limit() {
+        let tensor = |rows| Tensor::zeros([rows, 4], (Kind::Float, Device::Cpu));
+        let variables = [("a", 1), ("b", 1), ("c", 9), ("d", 1)];
+        let variables = variables
+            .map(|(name, rows)| (name.to_owned(), tensor(rows)))
+            .into();
+        let shards = into_shards(variables, 40);
+        let names: Vec<Vec<_>> = shards
+            .iter()
+            .map(|shard| shard.iter().map(|(name, _)| name.as_str()).collect())
+            .collect();
+        assert_eq!(names, [vec!["a", "b"], vec!["c"], vec!["d"]]);
+    }
+}

@@ -1,0 +1,58 @@
+//! What the tests share: the binary in a clean environment, fixtures, runs and their metrics.
+
+use assert_cmd::Command;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file or folder below `tests/fixtures`.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// The binary, with no configuration from the environment, in `dir`.
+pub fn llama_train(dir: &Path) -> Command {
+    let mut command = Command::cargo_bin("llama-train").expect("the binary is built with the tests");
+    for (name, _) in std::env::vars() {
+        if name.starts_with("LLAMA_TRAIN__") || ["RANK", "LOCAL_RANK", "WORLD_SIZE"].contains(&name.as_str()) {
+            command.env_remove(name);
+        }
+    }
+    command.env("OMP_NUM_THREADS", "1").current_dir(dir);
+    command
+}
+
+/// Arguments of a run on the reference stream (`9_stream`), from the reference checkpoint, in fp32 on the CPU.
+pub fn stream_run(name: &str, settings: &[&str]) -> Vec<String> {
+    let path = |key: &str, file: &str| format!("{key}=\"{}\"", fixture(file).display());
+    let common = [
+        format!("run.name=\"{name}\""),
+        path("model.init_from", "2_train_trace/init"),
+        path("data.path", "9_stream/data"),
+    ];
+    let fixed = [
+        "run.device=\"cpu\"",
+        "data.shuffle=false",
+        "train.max_steps=20",
+        "train.seq_len=32",
+        "train.micro_batch_size=2",
+        "train.total_batch_tokens=128",
+        "optim.max_lr=3e-3",
+        "optim.min_lr=3e-4",
+        "optim.warmup_steps=5",
+    ];
+    let settings = common.into_iter().chain(fixed.iter().chain(settings).map(|&text| text.to_owned()));
+    ["pretrain".to_owned()].into_iter().chain(settings.flat_map(|setting| ["--set".to_owned(), setting])).collect()
+}
+
+/// The records of one split in a run's `metrics.jsonl`.
+pub fn metrics(run: &Path, split: &str) -> Vec<Value> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
+    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).expect(line));
+    records.filter(|record| record["split"] == split).collect()
+}
+
+/// One field of every record.
+pub fn column(records: &[Value], name: &str) -> Vec<f64> {
+    records.iter().map(|record| record[name].as_f64().unwrap_or(f64::NAN)).collect()
+}
