@@ -1,1 +1,182 @@
-//! prepare
+//! From raw text to shards of token ids: reading, splitting, tokenizing on all cores, writing.
+//!
+//! One document goes [`source`] → [`rows`] → [`documents`] → [`pretrain`] (tokenized in parallel by [`ordered`], its
+//! split chosen by [`val_split`]) → [`writer`]. Nothing in between depends on the number of workers.
+
+mod batches;
+mod documents;
+mod folder;
+mod json_rows;
+mod ordered;
+mod parquet_rows;
+mod pretrain;
+mod progress;
+mod rows;
+pub mod source;
+mod summary;
+pub mod train_tokenizer;
+mod val_split;
+mod writer;
+
+use crate::{
+    config::PrepareConfig,
+    data::{
+        Manifest,
+        manifest::{InputFile, PreparedFrom, TokenizerOrigin},
+    },
+    tokenizer::Tokenizer,
+};
+use anyhow::Result;
+use indicatif::MultiProgress;
+use source::SourceFile;
+use std::{
+    num::NonZero,
+    path::{Path, PathBuf},
+    thread,
+    time::Instant,
+};
+
+/// Where the tokenizer comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum TokenizerSource<'a> {
+    /// It exists.
+    Given(&'a Tokenizer),
+    /// It is trained on the same input.
+    Train {
+        /// Its size, special tokens included.
+        vocab_size: usize,
+    },
+}
+
+/// A prepared folder.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Where it is.
+    pub dir: PathBuf,
+    /// What it holds.
+    pub manifest: Manifest,
+    /// How it came about.
+    pub outcome: Outcome,
+}
+
+/// How a prepared folder came about.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Outcome {
+    /// It was made now.
+    Made {
+        /// Time to read, tokenize and write, without the tokenizer's training.
+        seconds: f64,
+    },
+    /// The same request had made it before.
+    AlreadyThere,
+}
+
+/// Makes sure that `out` holds the shards of this request and the tokenizer's files: prepares them, or finds that it
+/// was done before. May be started again after being killed. One process at a time may do it.
+///
+/// # Errors
+/// A bad request when the input, a value or the tokenizer is wrong, or when `out` holds something else; otherwise when
+/// the input is damaged or `out` cannot be written to.
+pub fn ensure(
+    config: &PrepareConfig,
+    tokenizer: TokenizerSource<'_>,
+    out: &Path,
+    bars: &MultiProgress,
+) -> Result<Prepared> {
+    check(config)?;
+    let files = source::list(&config.input)?;
+    let request = request(config, tokenizer, &files)?;
+    let dir = out.to_owned();
+    if let Some(manifest) = folder::claim(out, &request)? {
+        let outcome = Outcome::AlreadyThere;
+        return Ok(Prepared {
+            dir,
+            manifest,
+            outcome,
+        });
+    }
+    let trained;
+    let tokenizer = match tokenizer {
+        TokenizerSource::Given(tokenizer) => tokenizer,
+        TokenizerSource::Train { vocab_size } => {
+            trained = train_tokenizer::train(config, &files, vocab_size, bars)?;
+            &trained
+        }
+    };
+    let started = Instant::now();
+    tokenizer.write_to(out)?;
+    let manifest = pretrain::write_shards(request, config, &files, tokenizer, out, bars)?;
+    manifest.write(out)?;
+    folder::release(out)?;
+    let outcome = Outcome::Made {
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    Ok(Prepared {
+        dir,
+        manifest,
+        outcome,
+    })
+}
+
+/// Holds the values of `[prepare]` against what they mean.
+pub(crate) fn check(config: &PrepareConfig) -> Result<()> {
+    if config.shard_tokens == 0 {
+        return Err(crate::bad_request!(
+            "prepare.shard_tokens must be at least 1"
+        ));
+    }
+    if !(0.0..1.0).contains(&config.val_fraction) {
+        return Err(crate::bad_request!(
+            "prepare.val_fraction must be at least 0 and below 1, found {}",
+            config.val_fraction
+        ));
+    }
+    if config.prefix.is_empty() || config.prefix.contains(['/', '\0']) {
+        return Err(crate::bad_request!(
+            "prepare.prefix must be the first part of a file name, found {:?}",
+            config.prefix
+        ));
+    }
+    Ok(())
+}
+
+fn request(
+    config: &PrepareConfig,
+    tokenizer: TokenizerSource<'_>,
+    files: &[SourceFile],
+) -> Result<PreparedFrom> {
+    Ok(PreparedFrom {
+        prefix: config.prefix.clone(),
+        text_field: config.text_field.clone(),
+        shard_tokens: config.shard_tokens,
+        val_fraction: config.val_fraction,
+        seed: config.seed,
+        max_documents: config.max_documents,
+        max_tokens: config.max_tokens,
+        tokenizer: match tokenizer {
+            TokenizerSource::Given(tokenizer) => {
+                tokenizer.document_separator()?;
+                TokenizerOrigin::Given(tokenizer.fingerprint().to_owned())
+            }
+            TokenizerSource::Train { vocab_size } => {
+                train_tokenizer::check_vocab_size(vocab_size)?;
+                TokenizerOrigin::Trained(vocab_size as u64)
+            }
+        },
+        files: files
+            .iter()
+            .map(|file| InputFile {
+                path: file.path.clone(),
+                bytes: file.bytes,
+            })
+            .collect(),
+    })
+}
+
+/// `prepare.workers`, with 0 for all cores.
+fn worker_count(config: &PrepareConfig) -> usize {
+    match config.workers {
+        0 => thread::available_parallelism().map_or(1, NonZero::get),
+        workers => workers,
+    }
+}

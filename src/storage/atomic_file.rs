@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, Seek, SeekFrom, Write},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
@@ -77,6 +77,15 @@ impl Write for AtomicFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.writer.as_mut().map_or(Ok(()), BufWriter::flush)
+    }
+}
+
+impl Seek for AtomicFile {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        match &mut self.writer {
+            Some(writer) => writer.seek(position),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
     }
 }
 

@@ -1,1 +1,176 @@
-//! tokenizer
+//! Text to token ids and back, with the tokenizer's own files.
+//!
+//! The names and the split pattern of Llama 3 live in [`llama3`]; what a folder says about its special tokens in
+//! `files`; the identity of a vocabulary in `fingerprint`.
+
+mod files;
+mod fingerprint;
+pub mod llama3;
+
+use crate::storage;
+use anyhow::{Result, anyhow};
+use files::TokenizerFiles;
+use std::path::Path;
+
+/// A tokenizer as the Hub publishes it (`tokenizer.json`). Cheap to share: every method takes `&self`, and any number
+/// of threads may encode at once.
+#[derive(Debug)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    files: TokenizerFiles,
+    fingerprint: String,
+    vocab_size: usize,
+}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json`, or a folder that holds one; `tokenizer_config.json` and its like are read from beside it.
+    ///
+    /// # Errors
+    /// A bad request when there is no such file; otherwise when the file cannot be understood.
+    pub fn load(path: &Path) -> Result<Self> {
+        let files = TokenizerFiles::read(path)?;
+        Self::new(files).map_err(|error| error.context(path.display().to_string()))
+    }
+
+    /// A tokenizer from the text of a `tokenizer.json`; [`Tokenizer::write_to`] makes the other files.
+    ///
+    /// # Errors
+    /// When the text cannot be understood.
+    pub fn from_json(json: String) -> Result<Self> {
+        Self::new(TokenizerFiles::bare(json.into_bytes()))
+    }
+
+    fn new(files: TokenizerFiles) -> Result<Self> {
+        let mut inner = tokenizers::Tokenizer::from_bytes(files.json())
+            .map_err(|error| anyhow!("not a tokenizer.json that this program reads: {error}"))?;
+        // Documents are taken whole, whatever the file was last saved with, and nobody writes a special token by
+        // spelling its name.
+        inner.with_padding(None);
+        inner
+            .with_truncation(None)
+            .map_err(|error| anyhow!(error))?;
+        inner.set_encode_special_tokens(true);
+        let vocabulary = fingerprint::sorted_vocabulary(&inner);
+        Ok(Self {
+            vocab_size: vocabulary.last().map_or(0, |(id, _)| *id as usize + 1),
+            fingerprint: fingerprint::of(&vocabulary),
+            inner,
+            files,
+        })
+    }
+
+    /// The ids of the text and nothing else; the names of special tokens inside it are text like any other.
+    ///
+    /// # Errors
+    /// When the tokenizer cannot express the text.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        self.encode_with(text, false)
+    }
+
+    /// The ids of the text as the start of something to continue: with what the tokenizer's own files put around it
+    /// (Llama 3's: `<|begin_of_text|>` before).
+    ///
+    /// # Errors
+    /// When the tokenizer cannot express the text.
+    pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>> {
+        self.encode_with(text, true)
+    }
+
+    fn encode_with(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>> {
+        let encoding = self
+            .inner
+            .encode_fast(text, add_special_tokens)
+            .map_err(|error| anyhow!("cannot tokenize: {error}"))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The text of the ids, special tokens by their names; bytes that are no UTF-8 become U+FFFD.
+    ///
+    /// # Errors
+    /// When the tokenizer's decoder fails.
+    pub fn decode(&self, ids: &[u32]) -> Result<String> {
+        self.inner
+            .decode(ids, false)
+            .map_err(|error| anyhow!("cannot turn ids into text: {error}"))
+    }
+
+    /// The highest id plus one, special tokens included: rows that an embedding needs.
+    #[must_use]
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// The id of a token by its name, for example `<|eot_id|>`.
+    #[must_use]
+    pub fn token_id(&self, name: &str) -> Option<u32> {
+        self.inner.token_to_id(name)
+    }
+
+    /// The token before each document of pretraining data: `<|end_of_text|>` where the vocabulary has it (so that the
+    /// instruct variants, whose `eos_token` is `<|eot_id|>`, see documents as their base model did), else `eos_token`.
+    ///
+    /// # Errors
+    /// A bad request when the tokenizer names neither.
+    pub fn document_separator(&self) -> Result<u32> {
+        self.token_id(llama3::END_OF_TEXT)
+            .or_else(|| self.role("eos_token"))
+            .or_else(|| self.files.generation_eos().first().copied())
+            .ok_or_else(|| {
+                crate::bad_request!(
+                    "the tokenizer has no `{}` and names no `eos_token`, so documents cannot be told apart; put a \
+                     tokenizer_config.json with \"eos_token\" beside its tokenizer.json",
+                    llama3::END_OF_TEXT
+                )
+            })
+    }
+
+    /// The token that begins a sequence, if the tokenizer has one.
+    #[must_use]
+    pub fn bos(&self) -> Option<u32> {
+        self.role("bos_token")
+            .or_else(|| self.token_id(llama3::BEGIN_OF_TEXT))
+    }
+
+    /// The tokens that end a generated text, in ascending order: end of text, end of turn, `eos_token`, and what
+    /// `generation_config.json` adds.
+    #[must_use]
+    pub fn stop_tokens(&self) -> Vec<u32> {
+        let named = [llama3::END_OF_TEXT, llama3::EOT_ID].map(|name| self.token_id(name));
+        let mut ids: Vec<u32> = named
+            .into_iter()
+            .chain([self.role("eos_token")])
+            .flatten()
+            .chain(self.files.generation_eos().iter().copied())
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// SHA-256 of what every id means: the same for the same vocabulary, however its file is laid out.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// The text of the `tokenizer.json`, byte for byte as it was read.
+    #[must_use]
+    pub fn json(&self) -> &[u8] {
+        self.files.json()
+    }
+
+    /// Writes the tokenizer's files as they were read, and makes a `tokenizer_config.json` where there was none, so
+    /// that `transformers.AutoTokenizer.from_pretrained` opens the folder.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn write_to(&self, dir: &Path) -> Result<()> {
+        storage::create_dir_all(dir)?;
+        self.files
+            .write_to(dir, |name| self.token_id(name).is_some())
+    }
+
+    fn role(&self, role: &str) -> Option<u32> {
+        self.token_id(self.files.role(role)?)
+    }
+}

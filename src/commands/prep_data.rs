@@ -1,0 +1,117 @@
+//! `prep-data`: raw files to shards, and tokenizers from raw text.
+
+use super::Output;
+use crate::{
+    config::PrepareConfig,
+    prepare::{self, TokenizerSource, source, train_tokenizer},
+    storage::{self, AtomicFile},
+    tokenizer::Tokenizer,
+};
+use anyhow::{Context, Result};
+use indicatif::MultiProgress;
+use serde_json::json;
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+/// `prep-data pretrain`.
+#[derive(Debug, Clone)]
+pub struct PretrainRequest {
+    /// `[prepare]`
+    pub prepare: PrepareConfig,
+    /// `tokenizer.path`; without it, one of `prepare.vocab_size` tokens is trained.
+    pub tokenizer: Option<String>,
+}
+
+/// `prep-data tokenizer`.
+#[derive(Debug, Clone)]
+pub struct TokenizerRequest {
+    /// `[prepare]`
+    pub prepare: PrepareConfig,
+    /// Tokens, special tokens included.
+    pub vocab_size: usize,
+    /// A folder, or a file that ends in `.json`.
+    pub out: PathBuf,
+}
+
+/// Prepares shards for pretraining.
+///
+/// # Errors
+/// See [`prepare::ensure`].
+pub fn run_pretrain(request: &PretrainRequest) -> Result<Output> {
+    let config = &request.prepare;
+    let Some(out) = &config.out else {
+        return Err(crate::bad_request!(
+            "name the folder to write to with --out (prepare.out)"
+        ));
+    };
+    let given = request
+        .tokenizer
+        .as_ref()
+        .map(|path| Tokenizer::load(Path::new(path)))
+        .transpose()?;
+    let tokenizer = match &given {
+        Some(tokenizer) => TokenizerSource::Given(tokenizer),
+        None if config.vocab_size > 0 => TokenizerSource::Train {
+            vocab_size: config.vocab_size,
+        },
+        None => {
+            return Err(crate::bad_request!(
+                "which tokenizer? Name a tokenizer.json with --tokenizer (tokenizer.path), or set prepare.vocab_size to \
+                 train one on the input"
+            ));
+        }
+    };
+    let prepared = prepare::ensure(config, tokenizer, out, &MultiProgress::new())?;
+    Ok(Output {
+        json: prepared.json(),
+        text: prepared.summary(),
+        exit_code: 0,
+    })
+}
+
+/// Trains a tokenizer and writes it: into a folder with all its files, or as the one `.json` file named.
+///
+/// # Errors
+/// A bad request when the input or the size is wrong; otherwise when the input is damaged or `out` cannot be written.
+pub fn run_tokenizer(request: &TokenizerRequest) -> Result<Output> {
+    train_tokenizer::check_vocab_size(request.vocab_size)?;
+    let files = source::list(&request.prepare.input)?;
+    let tokenizer = train_tokenizer::train(
+        &request.prepare,
+        &files,
+        request.vocab_size,
+        &MultiProgress::new(),
+    )?;
+    let path = write(&tokenizer, &request.out)?;
+    Ok(Output {
+        json: json!({
+            "tokenizer": path,
+            "vocab_size": tokenizer.vocab_size(),
+            "fingerprint": tokenizer.fingerprint(),
+        }),
+        text: format!(
+            "{}: a vocabulary of {} tokens",
+            path.display(),
+            tokenizer.vocab_size()
+        ),
+        exit_code: 0,
+    })
+}
+
+fn write(tokenizer: &Tokenizer, out: &Path) -> Result<PathBuf> {
+    let is_file = out.extension().is_some_and(|extension| extension == "json");
+    let parent = out.parent().unwrap_or(Path::new(""));
+    if !is_file || out.ends_with("tokenizer.json") {
+        let dir = if is_file { parent } else { out };
+        tokenizer.write_to(dir)?;
+        return Ok(dir.join("tokenizer.json"));
+    }
+    storage::create_dir_all(parent)?;
+    let mut file = AtomicFile::create(out)?;
+    file.write_all(tokenizer.json())
+        .with_context(|| format!("{}: cannot write", out.display()))?;
+    file.commit()?;
+    Ok(out.to_owned())
+}

@@ -1,0 +1,174 @@
+//! `manifest.json`: what a prepared folder holds and what it was made from.
+
+use super::{Split, npy::Dtype};
+use crate::storage::AtomicFile;
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+};
+
+/// The format this version writes and reads.
+pub const FORMAT_VERSION: u64 = 1;
+const FILE_NAME: &str = "manifest.json";
+
+/// What the shards are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Documents one after the other, each led by the separator.
+    Pretrain,
+}
+
+/// A finished prepared folder. It is written last: a folder with a manifest is complete.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`FORMAT_VERSION`].
+    pub format_version: u64,
+    /// What the shards are for.
+    pub kind: Kind,
+    /// [`crate::tokenizer::Tokenizer::fingerprint`].
+    pub tokenizer_fingerprint: String,
+    /// The highest id plus one.
+    pub vocab_size: u64,
+    /// How ids are stored.
+    pub dtype: Dtype,
+    /// The id before each document.
+    pub separator: u32,
+    /// The shards of each split.
+    pub splits: BTreeMap<Split, SplitEntry>,
+    /// Rows that were malformed and skipped.
+    pub bad_rows: u64,
+    /// Documents without any text, skipped.
+    pub empty_documents: u64,
+    /// What the folder was made from.
+    pub request: PreparedFrom,
+}
+
+/// One split.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SplitEntry {
+    /// Tokens, separators included.
+    pub tokens: u64,
+    /// Documents.
+    pub documents: u64,
+    /// Bytes of text (UTF-8) that became the tokens.
+    pub text_bytes: u64,
+    /// Its files, in order.
+    pub shards: Vec<ShardEntry>,
+}
+
+/// One shard.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShardEntry {
+    /// Name within the folder.
+    pub file: String,
+    /// Tokens in it.
+    pub tokens: u64,
+    /// Documents that begin in it; the last may go on in the next shard.
+    pub documents: u64,
+    /// SHA-256 of the file.
+    pub sha256: String,
+}
+
+/// Everything that decides the content of a prepared folder: the same again gives the same bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PreparedFrom {
+    /// `prepare.prefix`
+    pub prefix: String,
+    /// `prepare.text_field`
+    pub text_field: String,
+    /// `prepare.shard_tokens`
+    pub shard_tokens: u64,
+    /// `prepare.val_fraction`
+    pub val_fraction: f64,
+    /// `prepare.seed`
+    pub seed: u64,
+    /// `prepare.max_documents`
+    pub max_documents: u64,
+    /// `prepare.max_tokens`
+    pub max_tokens: u64,
+    /// Where the tokenizer came from.
+    pub tokenizer: TokenizerOrigin,
+    /// The files read, in order.
+    pub files: Vec<InputFile>,
+}
+
+/// Where the tokenizer of a prepared folder came from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenizerOrigin {
+    /// It was given; this is its fingerprint.
+    Given(String),
+    /// It was trained on the same files, for this vocabulary.
+    Trained(u64),
+}
+
+/// A file that was read, recognised by its path and size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InputFile {
+    /// Path as it was found.
+    pub path: PathBuf,
+    /// Size in bytes.
+    pub bytes: u64,
+}
+
+impl Manifest {
+    /// The manifest of a folder; `None` where there is none.
+    ///
+    /// # Errors
+    /// When it cannot be understood, or another version of this program wrote it.
+    pub fn read(dir: &Path) -> Result<Option<Self>> {
+        let path = dir.join(FILE_NAME);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(error).with_context(|| format!("{}: cannot read", path.display()));
+            }
+        };
+        Self::parse(&bytes)
+            .with_context(|| path.display().to_string())
+            .map(Some)
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Version {
+            format_version: u64,
+        }
+        let remedy = "prepare the folder again";
+        let Version { format_version } = serde_json::from_slice(bytes)
+            .with_context(|| format!("no manifest of prepared data; {remedy}"))?;
+        if format_version != FORMAT_VERSION {
+            bail!(
+                "format version {format_version}, this program reads {FORMAT_VERSION}; {remedy}, or use the version \
+                 of llama-train that made it"
+            );
+        }
+        serde_json::from_slice(bytes).with_context(|| format!("damaged; {remedy}"))
+    }
+
+    /// Writes the manifest into a folder, whole or not at all.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn write(&self, dir: &Path) -> Result<()> {
+        let path = dir.join(FILE_NAME);
+        let mut file = AtomicFile::create(&path)?;
+        serde_json::to_writer_pretty(&mut file, self)
+            .map_err(std::io::Error::from)
+            .and_then(|()| file.write_all(b"\n"))
+            .with_context(|| format!("{}: cannot write", path.display()))?;
+        file.commit()
+    }
+
+    /// The entry of a split; empty where the folder has no such split.
+    #[must_use]
+    pub fn split(&self, split: Split) -> SplitEntry {
+        self.splits.get(&split).cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,113 @@
+//! A folder of shards, with or without a manifest.
+
+use super::{Manifest, Shard, ShardEntry, Split};
+use anyhow::{Context, Result};
+use std::{fs, path::Path};
+
+/// One split of a prepared folder, its shards open and checked.
+#[derive(Debug)]
+pub struct PreparedFolder {
+    shards: Vec<Shard>,
+    manifest: Option<Manifest>,
+}
+
+impl PreparedFolder {
+    /// Opens the shards of a split: those the manifest lists, or without one (folders of other programs) every
+    /// `{prefix}_{split}_{number}.npy`, in name order. A folder may have no val split: then there is no shard.
+    ///
+    /// # Errors
+    /// A bad request when the folder is missing or has nothing to train on; otherwise when the manifest or a shard is
+    /// damaged.
+    pub fn open(dir: &Path, split: Split) -> Result<Self> {
+        if !dir.is_dir() {
+            return Err(crate::bad_request!(
+                "{}: no such folder; make it with `llama-train prep-data pretrain --out {0}`",
+                dir.display()
+            ));
+        }
+        let manifest = Manifest::read(dir)?;
+        let shards = match &manifest {
+            Some(manifest) => open_listed(dir, manifest, split)?,
+            None => open_found(dir, split)?,
+        };
+        if shards.is_empty() && split == Split::Train {
+            return Err(crate::bad_request!(
+                "{}: holds no shard `*_train_*.npy`; make some with `llama-train prep-data pretrain --out {0}`",
+                dir.display()
+            ));
+        }
+        Ok(Self { shards, manifest })
+    }
+
+    /// The shards, in name order.
+    #[must_use]
+    pub fn shards(&self) -> &[Shard] {
+        &self.shards
+    }
+
+    /// The same, to keep.
+    #[must_use]
+    pub fn into_shards(self) -> Vec<Shard> {
+        self.shards
+    }
+
+    /// Size of the vocabulary the ids belong to, where a manifest says so.
+    #[must_use]
+    pub fn vocab_size(&self) -> Option<u64> {
+        Some(self.manifest.as_ref()?.vocab_size)
+    }
+
+    /// Fingerprint of the tokenizer the ids come from, where a manifest says so.
+    #[must_use]
+    pub fn tokenizer_fingerprint(&self) -> Option<&str> {
+        Some(&self.manifest.as_ref()?.tokenizer_fingerprint)
+    }
+}
+
+fn open_listed(dir: &Path, manifest: &Manifest, split: Split) -> Result<Vec<Shard>> {
+    let open = |entry: &ShardEntry| Shard::open(&dir.join(&entry.file), Some(entry));
+    let entries = manifest.split(split).shards;
+    Ok(entries.iter().map(open).collect::<Result<_, _>>()?)
+}
+
+fn open_found(dir: &Path, split: Split) -> Result<Vec<Shard>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).with_context(|| format!("{}: cannot list", dir.display()))? {
+        let name = entry?.file_name();
+        names.extend(
+            name.to_str()
+                .filter(|name| is_shard(name, split))
+                .map(str::to_owned),
+        );
+    }
+    names.sort_unstable();
+    let open = |name: &String| Shard::open(&dir.join(name), None);
+    Ok(names.iter().map(open).collect::<Result<_, _>>()?)
+}
+
+/// Whether a name ends as a shard of the split: `_train_000012.npy`. A prefix that contains the word does not count.
+fn is_shard(name: &str, split: Split) -> bool {
+    let parts = name
+        .strip_suffix(".npy")
+        .and_then(|stem| stem.rsplit_once('_'));
+    parts.is_some_and(|(rest, number)| {
+        rest.ends_with(&format!("_{split}"))
+            && number.len() >= 6
+            && number.bytes().all(|digit| digit.is_ascii_digit())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_split_is_recognised_by_the_end_of_the_name() {
+        assert!(is_shard("data_train_000012.npy", Split::Train));
+        assert!(is_shard("train_set_val_000000.npy", Split::Val));
+        assert!(!is_shard("train_set_val_000000.npy", Split::Train));
+        assert!(!is_shard("data_train_000012.mask.npy", Split::Train));
+        assert!(!is_shard("data_train_000012.npy.tmp", Split::Train));
+        assert!(!is_shard("data_train_12.npy", Split::Train));
+    }
+}

@@ -1,0 +1,134 @@
+//! One file of token ids, mapped into memory.
+
+use super::{
+    manifest::ShardEntry,
+    npy::{Dtype, Header},
+};
+use crate::storage::MappedFile;
+use std::path::{Path, PathBuf};
+
+/// Why a shard cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ShardError {
+    /// It is not there, or cannot be read.
+    #[error("{path}: cannot open the shard: {reason}; prepare the folder again", path = path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        reason: String,
+    },
+    /// It is no row of token ids.
+    #[error("{path}: not a shard of token ids: {reason}; prepare the folder again", path = path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What is unexpected about it.
+        reason: String,
+    },
+    /// It is shorter or longer than its header says.
+    #[error("{path}: {state}: expected {expected} bytes, found {found}; prepare the folder again",
+        path = path.display(), state = if found < expected { "truncated" } else { "too long" })]
+    WrongSize {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that its header announces.
+        expected: u64,
+        /// Bytes that it has.
+        found: u64,
+    },
+    /// It is not the file that the manifest lists.
+    #[error("{path}: holds {found} tokens where manifest.json says {expected}; prepare the folder again",
+        path = path.display())]
+    NotAsListed {
+        /// The file.
+        path: PathBuf,
+        /// Tokens in the manifest.
+        expected: u64,
+        /// Tokens in the file.
+        found: u64,
+    },
+}
+
+/// A shard; reading a part of it costs that part.
+#[derive(Debug)]
+pub struct Shard {
+    path: PathBuf,
+    bytes: MappedFile,
+    header: Header,
+}
+
+impl Shard {
+    /// Opens a shard and holds its size against its header and, where there is one, its entry in the manifest.
+    ///
+    /// # Errors
+    /// See [`ShardError`].
+    pub fn open(path: &Path, expected: Option<&ShardEntry>) -> Result<Self, ShardError> {
+        let bytes = MappedFile::open(path).map_err(|error| ShardError::Unreadable {
+            path: path.to_owned(),
+            reason: error.root_cause().to_string(),
+        })?;
+        let header = Header::parse(&bytes).map_err(|reason| ShardError::Foreign {
+            path: path.to_owned(),
+            reason,
+        })?;
+        let announced = (header.data_offset as u64)
+            .saturating_add(header.len.saturating_mul(header.dtype.size() as u64));
+        if announced != bytes.len() as u64 {
+            return Err(ShardError::WrongSize {
+                path: path.to_owned(),
+                expected: announced,
+                found: bytes.len() as u64,
+            });
+        }
+        if let Some(entry) = expected
+            && entry.tokens != header.len
+        {
+            return Err(ShardError::NotAsListed {
+                path: path.to_owned(),
+                expected: entry.tokens,
+                found: header.len,
+            });
+        }
+        Ok(Self { path: path.to_owned(), bytes, header })
+    }
+
+    /// Its file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Tokens in the shard.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.header.len
+    }
+
+    /// Whether the shard has no token.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.header.len == 0
+    }
+
+    /// The `count` ids from `start`, as torch wants them.
+    ///
+    /// # Panics
+    /// When the range ends beyond the shard.
+    #[must_use]
+    pub fn read(&self, start: u64, count: usize) -> Vec<i64> {
+        let size = self.header.dtype.size();
+        let begin = self.header.data_offset + start as usize * size;
+        let bytes = &self.bytes[begin..begin + count * size];
+        match self.header.dtype {
+            Dtype::Uint16 => ids(bytes, |id| u16::from_le_bytes(id).into()),
+            Dtype::Uint32 => ids(bytes, |id| u32::from_le_bytes(id).into()),
+            Dtype::Int32 => ids(bytes, |id| i32::from_le_bytes(id).into()),
+        }
+    }
+}
+
+fn ids<const N: usize>(bytes: &[u8], id: impl Fn([u8; N]) -> i64) -> Vec<i64> {
+    let (whole, _) = bytes.as_chunks::<N>();
+    whole.iter().map(|bytes| id(*bytes)).collect()
+}

@@ -1,0 +1,74 @@
+//! Documents in portions for the workers.
+
+use super::documents::{Document, Documents, Tally};
+use anyhow::Result;
+
+/// Text that one worker takes at a time; a longer document is a portion of its own.
+const BATCH_BYTES: usize = 1 << 18;
+
+/// Some documents in order, and what the reader had met when it was done with them.
+#[derive(Debug)]
+pub(super) struct Batch {
+    /// The documents; none only in the last batch.
+    pub(super) documents: Vec<Document>,
+    /// Everything up to here.
+    pub(super) tally: Tally,
+}
+
+/// Cuts a stream of documents into batches. The last carries the final tally, and may be empty.
+pub(super) struct Batches<'a> {
+    documents: Documents<'a>,
+    documents_left: u64,
+    ended: bool,
+}
+
+impl<'a> Batches<'a> {
+    /// Takes `max_documents` documents, all if that is 0.
+    #[must_use]
+    pub(super) fn new(documents: Documents<'a>, max_documents: u64) -> Self {
+        Self {
+            documents,
+            documents_left: if max_documents == 0 {
+                u64::MAX
+            } else {
+                max_documents
+            },
+            ended: false,
+        }
+    }
+
+    fn fill(&mut self) -> Result<Batch> {
+        let mut documents = Vec::new();
+        let mut bytes = 0;
+        while bytes < BATCH_BYTES && !self.ended {
+            let next = if self.documents_left == 0 {
+                None
+            } else {
+                self.documents.next()
+            };
+            match next.transpose()? {
+                Some(document) => {
+                    self.documents_left -= 1;
+                    bytes += document.text.len();
+                    documents.push(document);
+                }
+                None => self.ended = true,
+            }
+        }
+        let tally = self.documents.tally();
+        Ok(Batch { documents, tally })
+    }
+}
+
+impl Iterator for Batches<'_> {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let batch = self.fill();
+        self.ended |= batch.is_err();
+        Some(batch)
+    }
+}

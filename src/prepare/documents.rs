@@ -1,0 +1,137 @@
+//! The documents of all files in order, and the patience with rows that are malformed.
+
+use super::{
+    rows::{self, BadRow, Rows},
+    source::SourceFile,
+};
+use anyhow::{Context, Result, anyhow};
+use std::{path::Path, slice};
+
+/// A text, and where it came from.
+#[derive(Debug, Clone)]
+pub(super) struct Document {
+    /// The text, as it was: not trimmed, never empty.
+    pub(super) text: String,
+    /// `file`, `file:line` or `file, row n`.
+    pub(super) origin: String,
+}
+
+/// What was met so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Malformed rows skipped.
+    pub(super) bad_rows: u64,
+    /// Documents without text skipped.
+    pub(super) empty_documents: u64,
+    /// Bytes of the files read.
+    pub(super) source_bytes: u64,
+}
+
+/// How malformed rows are treated.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// So many are skipped; one more is an error.
+    pub(super) max_bad_rows: u64,
+    /// Whether each is logged; a corpus that is read twice complains once.
+    pub(super) log: bool,
+}
+
+struct OpenFile<'a> {
+    path: &'a Path,
+    rows: Rows,
+    /// [`Tally::source_bytes`] once it is read.
+    end_bytes: u64,
+}
+
+/// Reads documents file by file. Which rows it passes on depends on the files alone.
+pub(super) struct Documents<'a> {
+    files: slice::Iter<'a, SourceFile>,
+    open: Option<OpenFile<'a>>,
+    text_field: String,
+    patience: Patience,
+    tally: Tally,
+}
+
+impl<'a> Documents<'a> {
+    /// Reads the files in order, and the field of their rows.
+    #[must_use]
+    pub(super) fn new(files: &'a [SourceFile], text_field: &str, patience: Patience) -> Self {
+        Self {
+            files: files.iter(),
+            open: None,
+            text_field: text_field.to_owned(),
+            patience,
+            tally: Tally::default(),
+        }
+    }
+
+    /// What was met so far.
+    #[must_use]
+    pub(super) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    fn next_document(&mut self) -> Result<Option<Document>> {
+        loop {
+            let Some(file) = &mut self.open else {
+                let Some(file) = self.files.next() else {
+                    return Ok(None);
+                };
+                self.open = Some(self.open_file(file)?);
+                continue;
+            };
+            let Some(row) = file.rows.next() else {
+                self.tally.source_bytes = file.end_bytes;
+                self.open = None;
+                continue;
+            };
+            let row = row.with_context(|| file.path.display().to_string())?;
+            let origin = format!("{}{}", file.path.display(), row.place);
+            self.tally.source_bytes += row.source_bytes;
+            match row.text {
+                Ok(text) if text.is_empty() => self.tally.empty_documents += 1,
+                Ok(text) => return Ok(Some(Document { text, origin })),
+                Err(bad) => self.skip(&origin, bad)?,
+            }
+        }
+    }
+
+    fn open_file(&self, file: &'a SourceFile) -> Result<OpenFile<'a>> {
+        Ok(OpenFile {
+            rows: rows::open(file, &self.text_field)
+                .with_context(|| file.path.display().to_string())?,
+            end_bytes: self.tally.source_bytes + file.bytes,
+            path: &file.path,
+        })
+    }
+
+    fn skip(&mut self, origin: &str, bad: BadRow) -> Result<()> {
+        self.tally.bad_rows += 1;
+        let allowed = self.patience.max_bad_rows;
+        if self.tally.bad_rows > allowed {
+            return Err(match bad {
+                BadRow::MissingField(reason) => crate::bad_request!("{origin}: {reason}"),
+                BadRow::Malformed(reason) => anyhow!(
+                    "{origin}: malformed row: {reason}; correct it, or allow more such rows with --max-bad-rows \
+                     (prepare.max_bad_rows is {allowed})"
+                ),
+            });
+        }
+        if self.patience.log {
+            let (BadRow::MissingField(reason) | BadRow::Malformed(reason)) = bad;
+            log::warn!(
+                "{origin}: skipped ({} of at most {allowed}): {reason}",
+                self.tally.bad_rows
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Iterator for Documents<'_> {
+    type Item = Result<Document>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_document().transpose()
+    }
+}

@@ -1,0 +1,126 @@
+//! The rows of `.jsonl` and `.json` files.
+
+use super::rows::{BadRow, Place, Row, missing_field};
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+use std::{io::BufRead, iter};
+
+/// One object a line; blank lines are passed over.
+pub(super) fn lines(
+    mut reader: impl BufRead + Send,
+    field: String,
+) -> impl Iterator<Item = Result<Row>> + Send {
+    let mut line_number = 0;
+    iter::from_fn(move || {
+        let mut line = Vec::new();
+        let mut source_bytes = 0;
+        while line.trim_ascii().is_empty() {
+            line.clear();
+            match reader.read_until(b'\n', &mut line).context("cannot read") {
+                Ok(0) => return None,
+                Ok(read) => source_bytes += read as u64,
+                Err(error) => return Some(Err(error)),
+            }
+            line_number += 1;
+        }
+        let text = serde_json::from_slice(&line)
+            .map_err(|error| BadRow::Malformed(format!("not JSON: {error}")))
+            .and_then(|row| text_of(row, &field));
+        Some(Ok(Row {
+            place: Place::Line(line_number),
+            text,
+            source_bytes,
+        }))
+    })
+}
+
+/// The objects of an array one by one, or the only object. After broken syntax nobody knows where the next one begins.
+pub(super) fn objects(
+    mut reader: impl BufRead + Send,
+    field: String,
+) -> Result<impl Iterator<Item = Result<Row>> + Send> {
+    let in_array = next_byte(&mut reader)? == Some(b'[');
+    if in_array {
+        reader.consume(1);
+    }
+    let mut rows_read = 0;
+    Ok(iter::from_fn(move || {
+        let place = Place::Row(rows_read + 1);
+        let row = next_object(&mut reader, in_array, rows_read)
+            .with_context(|| format!("not JSON{place}; what follows cannot be read"))
+            .transpose()?;
+        rows_read += 1;
+        Some(row.map(|row| {
+            let text = text_of(row, &field);
+            // The parser does not tell how many bytes it took; the end of the file makes up for the rest.
+            let source_bytes = text.as_ref().map_or(0, |text| text.len() as u64);
+            Row {
+                place,
+                text,
+                source_bytes,
+            }
+        }))
+    }))
+}
+
+fn next_object(reader: &mut impl BufRead, in_array: bool, rows_read: u64) -> Result<Option<Value>> {
+    let mut byte = next_byte(reader)?;
+    if in_array && rows_read > 0 && byte == Some(b',') {
+        reader.consume(1);
+        byte = next_byte(reader)?;
+    }
+    match byte {
+        Some(b'{') => Ok(Some(Value::deserialize(
+            &mut serde_json::Deserializer::from_reader(reader),
+        )?)),
+        Some(b']') if in_array => Ok(None),
+        None if !in_array && rows_read > 0 => Ok(None),
+        None => bail!("the file ends too early"),
+        Some(other) => bail!("expected an object, found `{}`", char::from(other)),
+    }
+}
+
+/// The next byte that is no white space, left in the reader.
+fn next_byte(reader: &mut impl BufRead) -> Result<Option<u8>> {
+    loop {
+        let buffer = reader.fill_buf().context("cannot read")?;
+        if buffer.is_empty() {
+            return Ok(None);
+        }
+        let blank = buffer
+            .iter()
+            .take_while(|byte| byte.is_ascii_whitespace())
+            .count();
+        let byte = buffer.get(blank).copied();
+        reader.consume(blank);
+        if byte.is_some() {
+            return Ok(byte);
+        }
+    }
+}
+
+fn text_of(row: Value, field: &str) -> Result<String, BadRow> {
+    let Value::Object(mut row) = row else {
+        return Err(BadRow::Malformed("expected an object".into()));
+    };
+    match row.swap_remove(field) {
+        Some(Value::String(text)) => Ok(text),
+        Some(other) => Err(BadRow::Malformed(format!(
+            "`{field}` is no string but {}",
+            start_of(&other)
+        ))),
+        None => Err(BadRow::MissingField(missing_field(
+            field,
+            row.keys().map(String::as_str),
+        ))),
+    }
+}
+
+fn start_of(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}

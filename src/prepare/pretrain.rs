@@ -1,0 +1,217 @@
+//! Documents to shards: each is the separator and its tokens, in the order of the input.
+
+use super::{
+    batches::{Batch, Batches},
+    documents::{Documents, Patience, Tally},
+    ordered::ordered_map,
+    progress::Progress,
+    source::SourceFile,
+    val_split::ValSplit,
+    worker_count,
+    writer::{ShardFormat, SplitWriter},
+};
+use crate::{
+    config::PrepareConfig,
+    data::{
+        Dtype, Manifest, Split,
+        manifest::{FORMAT_VERSION, Kind, PreparedFrom, SplitEntry},
+    },
+    tokenizer::Tokenizer,
+};
+use anyhow::{Context, Result};
+use indicatif::MultiProgress;
+use std::{collections::BTreeMap, ops::ControlFlow, path::Path};
+
+/// Tokenizes the documents of `files` and writes the shards of both splits into `out`.
+///
+/// # Errors
+/// A bad request when there is no text at all; otherwise when a row is malformed, or a file cannot be read or written.
+pub(super) fn write_shards(
+    request: PreparedFrom,
+    config: &PrepareConfig,
+    files: &[SourceFile],
+    tokenizer: &Tokenizer,
+    out: &Path,
+    bars: &MultiProgress,
+) -> Result<Manifest> {
+    let format = ShardFormat {
+        dir: out.to_owned(),
+        prefix: config.prefix.clone(),
+        dtype: Dtype::for_vocab(tokenizer.vocab_size()),
+        shard_tokens: config.shard_tokens,
+    };
+    let dtype = format.dtype;
+    let separator = tokenizer.document_separator()?;
+    let val_split = decide_val_split(config, files)?;
+    let mut sink = Sink::new(format, config.max_tokens);
+    let patience = Patience {
+        max_bad_rows: config.max_bad_rows,
+        log: true,
+    };
+    let mut batches = Batches::new(
+        Documents::new(files, &config.text_field, patience),
+        config.max_documents,
+    );
+    let mut progress = Progress::start(bars, "tokenizing", source_bytes(files));
+    ordered_map(
+        &mut batches,
+        worker_count(config),
+        |batch| tokenize(batch?, tokenizer, separator, &val_split),
+        |batch| {
+            let batch = batch?;
+            progress.set(batch.tally.source_bytes);
+            sink.take(batch)
+        },
+    )?;
+    let tally = sink.tally;
+    let splits = sink.finish()?;
+    if splits.is_empty() {
+        return Err(no_text(config, files));
+    }
+    Ok(Manifest {
+        format_version: FORMAT_VERSION,
+        kind: Kind::Pretrain,
+        tokenizer_fingerprint: tokenizer.fingerprint().to_owned(),
+        vocab_size: tokenizer.vocab_size() as u64,
+        dtype,
+        separator,
+        splits,
+        bad_rows: tally.bad_rows,
+        empty_documents: tally.empty_documents,
+        request,
+    })
+}
+
+/// The bytes of all files.
+pub(super) fn source_bytes(files: &[SourceFile]) -> u64 {
+    files.iter().map(|file| file.bytes).sum()
+}
+
+/// The error of an input that holds no text.
+pub(super) fn no_text(config: &PrepareConfig, files: &[SourceFile]) -> anyhow::Error {
+    crate::bad_request!(
+        "no text in {}: looked into {} files ({} bytes); check --input and --text-field (prepare.input, \
+         prepare.text_field)",
+        config.input.join(", "),
+        files.len(),
+        source_bytes(files)
+    )
+}
+
+/// A pass before the pass, over as many documents as it takes to see that both splits will have one.
+fn decide_val_split(config: &PrepareConfig, files: &[SourceFile]) -> Result<ValSplit> {
+    let patience = Patience {
+        max_bad_rows: config.max_bad_rows,
+        log: false,
+    };
+    let documents = Documents::new(files, &config.text_field, patience);
+    let max_documents = if config.max_documents == 0 {
+        usize::MAX
+    } else {
+        config.max_documents as usize
+    };
+    // Only documents that are sure to come before `max_tokens`, as no token is shorter than a byte.
+    let mut tokens_left = if config.max_tokens == 0 {
+        u64::MAX
+    } else {
+        config.max_tokens
+    };
+    let certain = documents.take(max_documents).take_while(move |document| {
+        let most_tokens = document
+            .as_ref()
+            .map_or(0, |document| document.text.len() as u64 + 1);
+        let fits = most_tokens <= tokens_left;
+        tokens_left = tokens_left.saturating_sub(most_tokens);
+        fits
+    });
+    ValSplit::decide(config.val_fraction, config.seed, certain)
+}
+
+struct TokenizedBatch {
+    documents: Vec<TokenizedDocument>,
+    tally: Tally,
+}
+
+struct TokenizedDocument {
+    split: Split,
+    ids: Vec<u32>,
+    text_bytes: u64,
+}
+
+fn tokenize(
+    batch: Batch,
+    tokenizer: &Tokenizer,
+    separator: u32,
+    val_split: &ValSplit,
+) -> Result<TokenizedBatch> {
+    let mut documents = Vec::with_capacity(batch.documents.len());
+    for document in batch.documents {
+        let mut ids = vec![separator];
+        ids.extend(tokenizer.encode(&document.text).context(document.origin)?);
+        documents.push(TokenizedDocument {
+            split: val_split.of(&document.text),
+            ids,
+            text_bytes: document.text.len() as u64,
+        });
+    }
+    Ok(TokenizedBatch {
+        documents,
+        tally: batch.tally,
+    })
+}
+
+/// The end of the line: both splits' files.
+struct Sink {
+    train: SplitWriter,
+    val: SplitWriter,
+    tokens_left: u64,
+    tally: Tally,
+}
+
+impl Sink {
+    fn new(format: ShardFormat, max_tokens: u64) -> Self {
+        Self {
+            train: SplitWriter::new(format.clone(), Split::Train),
+            val: SplitWriter::new(format, Split::Val),
+            tokens_left: if max_tokens == 0 {
+                u64::MAX
+            } else {
+                max_tokens
+            },
+            tally: Tally::default(),
+        }
+    }
+
+    /// Writes a batch; the document that reaches `max_tokens` is cut there and is the last.
+    fn take(&mut self, batch: TokenizedBatch) -> Result<ControlFlow<()>> {
+        self.tally = batch.tally;
+        for document in batch.documents {
+            let all = document.ids.len() as u64;
+            let kept = all.min(self.tokens_left);
+            let writer = match document.split {
+                Split::Train => &mut self.train,
+                Split::Val => &mut self.val,
+            };
+            writer.push(
+                &document.ids[..kept as usize],
+                document.text_bytes * kept / all,
+            )?;
+            self.tokens_left -= kept;
+            if self.tokens_left == 0 {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn finish(self) -> Result<BTreeMap<Split, SplitEntry>> {
+        let splits = [
+            (Split::Train, self.train.finish()?),
+            (Split::Val, self.val.finish()?),
+        ];
+        Ok(splits
+            .into_iter()
+            .filter(|(_, entry)| entry.tokens > 0)
+            .collect())
+    }
+}

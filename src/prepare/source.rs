@@ -1,0 +1,187 @@
+//! From what the user named to the files to read, in an order that is the same every time.
+
+use anyhow::{Context, Result};
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// `prepare.input` value that stands for the Python standard library's own sources.
+const PYTHON_STDLIB: &str = "python-stdlib";
+/// Folders of the standard library that are no prose of a programmer: tests, caches, installed packages.
+const STDLIB_SKIPPED: [&str; 6] = [
+    "site-packages",
+    "dist-packages",
+    "test",
+    "tests",
+    "idlelib",
+    "__pycache__",
+];
+
+/// How documents lie in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// The whole file is one document.
+    Text,
+    /// One JSON object a line.
+    JsonLines,
+    /// An array of objects, or one object.
+    Json,
+    /// A table.
+    Parquet,
+}
+
+impl Format {
+    /// By extension; `None` for those that only an explicit path or glob names, and that are read as text.
+    fn of(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_lowercase();
+        match extension.as_str() {
+            "txt" | "md" => Some(Self::Text),
+            "jsonl" => Some(Self::JsonLines),
+            "json" => Some(Self::Json),
+            "parquet" => Some(Self::Parquet),
+            _ => None,
+        }
+    }
+}
+
+/// A file to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How to read it.
+    pub format: Format,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// The files behind `prepare.input`: inputs in the order given, the files of each sorted by path, no file twice.
+///
+/// # Errors
+/// A bad request when an input does not exist, matches nothing, or is a folder without anything to read.
+pub fn list(input: &[String]) -> Result<Vec<SourceFile>> {
+    if input.is_empty() {
+        return Err(crate::bad_request!(
+            "nothing to read: name files, folders, globs or `{PYTHON_STDLIB}` with --input (prepare.input)"
+        ));
+    }
+    let mut seen = HashSet::new();
+    let mut files = Vec::new();
+    for input in input {
+        for path in paths_of(input)? {
+            if seen.insert(path.clone()) {
+                let metadata = fs::metadata(&path)
+                    .with_context(|| format!("{}: cannot read", path.display()))?;
+                files.push(SourceFile {
+                    format: Format::of(&path).unwrap_or(Format::Text),
+                    bytes: metadata.len(),
+                    path,
+                });
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// An existing path is itself, also where its name looks like a glob.
+fn paths_of(input: &str) -> Result<Vec<PathBuf>> {
+    let path = Path::new(input);
+    if path.exists() {
+        return paths_below(path);
+    }
+    if input == PYTHON_STDLIB {
+        return stdlib_paths();
+    }
+    if !input.contains(['*', '?', '[']) {
+        return Err(crate::bad_request!(
+            "{input}: no such file or folder; check --input (prepare.input)"
+        ));
+    }
+    let matches = glob::glob(input)
+        .map_err(|error| crate::bad_request!("{input}: not a valid glob: {error}"))?
+        .collect::<Result<Vec<_>, _>>()
+        .with_context(|| format!("{input}: cannot list"))?;
+    // A folder that matches beside its own files adds nothing that a file of no known kind would not.
+    let files: Vec<PathBuf> = matches.into_iter().filter(|path| path.is_file()).collect();
+    if files.is_empty() {
+        return Err(crate::bad_request!(
+            "{input}: the glob matches no file; check --input (prepare.input)"
+        ));
+    }
+    Ok(sorted(files))
+}
+
+fn paths_below(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    walk(path, &|_| true, &mut files)?;
+    files.retain(|file| Format::of(file).is_some());
+    if files.is_empty() {
+        return Err(crate::bad_request!(
+            "{}: the folder holds no .txt, .md, .jsonl, .json or .parquet file; a glob such as `{0}/**/*.py` takes any \
+             file as text",
+            path.display()
+        ));
+    }
+    Ok(sorted(files))
+}
+
+/// All files below a folder but hidden ones; a linked folder is not entered, so that a loop ends.
+fn walk(dir: &Path, enter: &dyn Fn(&str) -> bool, files: &mut Vec<PathBuf>) -> Result<()> {
+    let unreadable = || format!("{}: cannot list the folder", dir.display());
+    for entry in fs::read_dir(dir).with_context(unreadable)? {
+        let entry = entry.with_context(unreadable)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') {
+            continue;
+        }
+        if entry.file_type().with_context(unreadable)?.is_dir() {
+            if enter(&name) {
+                walk(&entry.path(), enter, files)?;
+            }
+        } else if entry.path().is_file() {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+fn stdlib_paths() -> Result<Vec<PathBuf>> {
+    let remedy = "name a folder of text with --input (prepare.input)";
+    let output = Command::new("python3")
+        .args([
+            "-I",
+            "-c",
+            "import sysconfig; print(sysconfig.get_path('stdlib'))",
+        ])
+        .output()
+        .map_err(|error| {
+            crate::bad_request!(
+                "{PYTHON_STDLIB}: cannot run python3 ({error}); install it, or {remedy}"
+            )
+        })?;
+    let dir = String::from_utf8_lossy(&output.stdout);
+    let dir = Path::new(dir.trim());
+    let mut files = Vec::new();
+    if output.status.success() && dir.is_dir() {
+        walk(dir, &|name| !STDLIB_SKIPPED.contains(&name), &mut files)?;
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "py"));
+    }
+    if files.is_empty() {
+        return Err(crate::bad_request!(
+            "{PYTHON_STDLIB}: python3 here has no library sources; {remedy}"
+        ));
+    }
+    Ok(sorted(files))
+}
+
+fn sorted(mut files: Vec<PathBuf>) -> Vec<PathBuf> {
+    files.sort_unstable();
+    files
+}

@@ -1,0 +1,234 @@
+//! A byte-level BPE trained on raw text, in the shape of Llama 3's published `tokenizer.json`.
+//!
+//! The vocabulary is the 256 bytes, then merges by falling frequency, then Llama 3's special tokens that later work
+//! needs. There is no BOS post-processor: pretraining data is without it, and a chat template adds its own.
+
+use super::{
+    batches::Batches,
+    documents::{Documents, Patience},
+    pretrain::{no_text, source_bytes},
+    progress::Progress,
+    source::SourceFile,
+    val_split, worker_count,
+};
+use crate::{
+    config::PrepareConfig,
+    tokenizer::{Tokenizer, llama3},
+};
+use anyhow::{Result, anyhow};
+use indicatif::MultiProgress;
+use std::vec;
+use tokenizers::{
+    AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
+    SplitDelimiterBehavior, TokenizerBuilder, TokenizerImpl,
+    models::bpe::{BPE, BpeTrainer},
+    pre_tokenizers::{
+        byte_level::ByteLevel,
+        sequence::Sequence,
+        split::{Split, SplitPattern},
+    },
+};
+
+/// Text the merges are counted on. Of a larger input so much is drawn, document by document, by a hash of the text:
+/// frequencies settle long before, and counts stay within the trainer's 32 bits.
+const SAMPLE_BYTES: u64 = 256 << 20;
+/// Text that one thread takes at a time; cut behind a line break.
+const PIECE_BYTES: usize = 1 << 20;
+
+type ByteLevelBpe = TokenizerImpl<
+    BPE,
+    NormalizerWrapper,
+    PreTokenizerWrapper,
+    PostProcessorWrapper,
+    DecoderWrapper,
+>;
+
+/// Holds the size of a vocabulary against the least there can be.
+///
+/// # Errors
+/// A bad request when the bytes and special tokens alone are more.
+pub fn check_vocab_size(vocab_size: usize) -> Result<()> {
+    let least = 256 + llama3::SPECIAL_TOKENS.len();
+    if vocab_size < least {
+        return Err(crate::bad_request!(
+            "a vocabulary of {vocab_size} is too small: the bytes and special tokens alone are {least} (--vocab-size, \
+             prepare.vocab_size)"
+        ));
+    }
+    Ok(())
+}
+
+/// Trains a tokenizer of `vocab_size` tokens, special tokens included, on the documents of `files`. The same files give
+/// the same bytes.
+///
+/// # Errors
+/// A bad request when there is no text; otherwise when a row is malformed or a file cannot be read.
+pub fn train(
+    config: &PrepareConfig,
+    files: &[SourceFile],
+    vocab_size: usize,
+    bars: &MultiProgress,
+) -> Result<Tokenizer> {
+    check_vocab_size(vocab_size)?;
+    let mut sample = Sample::new(
+        config,
+        files,
+        Progress::start(bars, "training the tokenizer", source_bytes(files)),
+    );
+    let mut tokenizer = untrained()?;
+    let mut trainer = BpeTrainer::builder()
+        .vocab_size(vocab_size - llama3::SPECIAL_TOKENS.len())
+        .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
+        .show_progress(false)
+        .build();
+    let threads = rayon::ThreadPoolBuilder::new()
+        .num_threads(worker_count(config))
+        .build()?;
+    threads
+        .install(|| tokenizer.train(&mut trainer, &mut sample).map(|_| ()))
+        .map_err(|error| anyhow!("cannot train the tokenizer: {error}"))?;
+    sample.finish(config, files)?;
+    let specials = llama3::SPECIAL_TOKENS.map(|name| AddedToken::from(name, true));
+    tokenizer
+        .add_special_tokens(specials)
+        .map_err(|error| anyhow!(error))?;
+    let json = tokenizer.to_string(true).map_err(|error| anyhow!(error))?;
+    let tokenizer = Tokenizer::from_json(json)?;
+    if tokenizer.vocab_size() < vocab_size {
+        log::warn!(
+            "the text is too small for a vocabulary of {vocab_size}: nothing is left to merge at {}",
+            tokenizer.vocab_size()
+        );
+    }
+    Ok(tokenizer)
+}
+
+/// The pipeline of the published file, but for its BOS template.
+fn untrained() -> Result<ByteLevelBpe> {
+    let failed = |error: tokenizers::Error| anyhow!("cannot set up the tokenizer: {error}");
+    let pattern = SplitPattern::Regex(llama3::SPLIT_PATTERN.into());
+    let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(failed)?;
+    let to_bytes = ByteLevel::new(false, true, false);
+    TokenizerBuilder::new()
+        .with_model(BPE::builder().ignore_merges(true).build().map_err(failed)?)
+        .with_normalizer(None)
+        .with_pre_tokenizer(Some(
+            Sequence::new(vec![split.into(), to_bytes.into()]).into(),
+        ))
+        .with_post_processor(Some(ByteLevel::new(true, false, true).into()))
+        .with_decoder(Some(ByteLevel::new(true, true, true).into()))
+        .build()
+        .map_err(failed)
+}
+
+/// The text to count on; keeps the error it stopped at.
+struct Sample<'a> {
+    batches: Batches<'a>,
+    pieces: vec::IntoIter<String>,
+    /// Documents with a hash up to this are drawn.
+    highest_hash: u64,
+    seed: u64,
+    progress: Progress,
+    bytes: u64,
+    failure: Option<anyhow::Error>,
+}
+
+impl<'a> Sample<'a> {
+    fn new(config: &PrepareConfig, files: &'a [SourceFile], progress: Progress) -> Self {
+        let patience = Patience {
+            max_bad_rows: config.max_bad_rows,
+            log: false,
+        };
+        let documents = Documents::new(files, &config.text_field, patience);
+        let share = SAMPLE_BYTES as f64 / source_bytes(files).max(1) as f64;
+        Self {
+            batches: Batches::new(documents, config.max_documents),
+            pieces: Vec::new().into_iter(),
+            highest_hash: (share * 2f64.powi(64)) as u64,
+            // Not the seed of the val split: the sample would be drawn from val first.
+            seed: !config.seed,
+            progress,
+            bytes: 0,
+            failure: None,
+        }
+    }
+
+    fn is_drawn(&self, text: &str) -> bool {
+        self.highest_hash == u64::MAX || val_split::hash(self.seed, text) <= self.highest_hash
+    }
+
+    fn refill(&mut self) -> Result<bool> {
+        let Some(batch) = self.batches.next().transpose()? else {
+            return Ok(false);
+        };
+        self.progress.set(batch.tally.source_bytes);
+        let texts = batch.documents.into_iter().map(|document| document.text);
+        let drawn: Vec<String> = texts
+            .filter(|text| self.is_drawn(text))
+            .flat_map(pieces)
+            .collect();
+        self.pieces = drawn.into_iter();
+        Ok(true)
+    }
+
+    fn finish(self, config: &PrepareConfig, files: &[SourceFile]) -> Result<()> {
+        match self.failure {
+            Some(error) => Err(error),
+            None if self.bytes == 0 => Err(no_text(config, files)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Iterator for Sample<'_> {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        while self.bytes < SAMPLE_BYTES && self.failure.is_none() {
+            if let Some(piece) = self.pieces.next() {
+                self.bytes += piece.len() as u64;
+                return Some(piece);
+            }
+            match self.refill() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => self.failure = Some(error),
+            }
+        }
+        None
+    }
+}
+
+/// Cuts a long text behind line breaks, where the split pattern cuts it anyway but for blank lines.
+fn pieces(mut text: String) -> Vec<String> {
+    let mut pieces = Vec::new();
+    while let Some(line_end) = text
+        .as_bytes()
+        .iter()
+        .skip(PIECE_BYTES)
+        .position(|byte| *byte == b'\n')
+    {
+        let rest = text.split_off(PIECE_BYTES + line_end + 1);
+        pieces.push(std::mem::replace(&mut text, rest));
+    }
+    pieces.push(text);
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_the_text_cut_behind_line_breaks() {
+        let text = "äöü and more\n".repeat(PIECE_BYTES / 4);
+        let pieces = pieces(text.clone());
+        assert!(pieces.len() > 2);
+        assert!(
+            pieces[..pieces.len() - 1]
+                .iter()
+                .all(|piece| piece.ends_with('\n'))
+        );
+        assert_eq!(pieces.concat(), text);
+    }
+}

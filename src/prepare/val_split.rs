@@ -1,0 +1,152 @@
+//! Which documents are held out: decided by a hash of the text, so that neither their order, nor the number of
+//! workers, nor documents added later move one from a split to the other.
+
+use super::documents::Document;
+use crate::data::Split;
+use anyhow::Result;
+use sha2::{Digest, Sha256};
+
+/// The rule. A document is in val when its hash is below `fraction · 2^64`. Where that would leave a split without any
+/// of several documents, the one document with the lowest (or highest) hash is moved there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ValSplit {
+    seed: u64,
+    threshold: u64,
+    moved: Option<(u64, Split)>,
+}
+
+impl ValSplit {
+    /// Reads documents until both splits are known to have one; with the usual fractions that is a handful.
+    ///
+    /// # Errors
+    /// When a document cannot be read.
+    pub(super) fn decide(
+        fraction: f64,
+        seed: u64,
+        documents: impl Iterator<Item = Result<Document>>,
+    ) -> Result<Self> {
+        let threshold = (fraction * 2f64.powi(64)) as u64;
+        let rule = Self {
+            seed,
+            threshold,
+            moved: None,
+        };
+        if threshold == 0 {
+            return Ok(rule);
+        }
+        let (mut lowest, mut highest) = (u64::MAX, 0);
+        for document in documents {
+            let hash = hash(seed, &document?.text);
+            lowest = lowest.min(hash);
+            highest = highest.max(hash);
+            if lowest < threshold && threshold <= highest {
+                return Ok(rule);
+            }
+        }
+        let moved = if lowest < highest && threshold <= lowest {
+            (lowest, Split::Val)
+        } else {
+            (highest, Split::Train)
+        };
+        Ok(Self {
+            moved: Some(moved),
+            ..rule
+        })
+    }
+
+    /// The split of a document.
+    #[must_use]
+    pub(super) fn of(&self, text: &str) -> Split {
+        if self.threshold == 0 {
+            return Split::Train;
+        }
+        let hash = hash(self.seed, text);
+        match self.moved {
+            Some((moved, split)) if moved == hash => split,
+            _ if hash < self.threshold => Split::Val,
+            _ => Split::Train,
+        }
+    }
+}
+
+/// The first eight bytes, big-endian, of SHA-256 over the seed (little-endian) and the text.
+pub(super) fn hash(seed: u64, text: &str) -> u64 {
+    let digest = Sha256::new()
+        .chain_update(seed.to_le_bytes())
+        .chain_update(text)
+        .finalize();
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decide(fraction: f64, texts: &[String]) -> ValSplit {
+        let documents = texts.iter().map(|text| {
+            Ok(Document {
+                text: text.clone(),
+                origin: String::new(),
+            })
+        });
+        ValSplit::decide(fraction, 42, documents).unwrap()
+    }
+
+    fn texts(count: usize) -> Vec<String> {
+        (0..count)
+            .map(|index| format!("document {index}"))
+            .collect()
+    }
+
+    fn val<'a>(rule: &ValSplit, texts: &'a [String]) -> Vec<&'a str> {
+        let mut val: Vec<&str> = texts
+            .iter()
+            .map(String::as_str)
+            .filter(|text| rule.of(text) == Split::Val)
+            .collect();
+        val.sort_unstable();
+        val
+    }
+
+    /// `hashlib.sha256((42).to_bytes(8, "little") + b"hello").digest()[:8]`
+    #[test]
+    fn hash_is_the_documented_one() {
+        assert_eq!(hash(42, "hello"), 0xae1d_6004_fbb5_f5d2);
+    }
+
+    #[test]
+    fn the_fraction_is_about_kept_and_order_does_not_matter() {
+        let mut texts = texts(10_000);
+        let rule = decide(0.1, &texts);
+        let before: Vec<String> = val(&rule, &texts).into_iter().map(str::to_owned).collect();
+        assert!((900..1100).contains(&before.len()), "{}", before.len());
+        texts.reverse();
+        assert_eq!(val(&decide(0.1, &texts), &texts), before);
+        texts.push("one more".into());
+        let after = val(&decide(0.1, &texts), &texts).len();
+        assert!(after - before.len() <= 1);
+    }
+
+    #[test]
+    fn few_documents_still_have_both_splits() {
+        for count in 2..6 {
+            let mut texts = texts(count);
+            let rule = decide(1e-9, &texts);
+            assert_eq!(val(&rule, &texts).len(), 1);
+            let almost_all = decide(1.0 - 1e-9, &texts);
+            assert_eq!(val(&almost_all, &texts).len(), count - 1);
+            texts.reverse();
+            assert_eq!(decide(1e-9, &texts), rule);
+        }
+    }
+
+    #[test]
+    fn one_document_is_trained_on() {
+        let texts = texts(1);
+        assert!(val(&decide(0.999_999, &texts), &texts).is_empty());
+        assert!(val(&decide(0.0, &texts), &texts).is_empty());
+    }
+}
