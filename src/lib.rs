@@ -5,6 +5,7 @@
 
 // Layer 0: leaves.
 pub mod config;
+pub mod logging;
 pub mod storage;
 pub mod torch;
 // Layer 1.
@@ -30,4 +31,3 @@ pub mod train;
 pub mod commands;
 // Layer 7.
 pub mod cli;
-pub mod logging;

@@ -1,1 +1,74 @@
-//! Log lines.
+//! Log lines: to stderr around the progress bars, and into the run's `log.txt`.
+
+use anyhow::{Context, Result};
+use indicatif::MultiProgress;
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+static LOGGER: Logger = Logger {
+    file: Mutex::new(None),
+};
+
+struct Logger {
+    file: Mutex<Option<File>>,
+}
+
+/// Starts logging: information and above, or what `LLAMA_TRAIN_LOG` (error, warn, info, debug) says.
+pub fn init() {
+    let level = std::env::var("LLAMA_TRAIN_LOG")
+        .ok()
+        .and_then(|level| level.parse().ok());
+    log::set_max_level(level.unwrap_or(LevelFilter::Info));
+    let _ = log::set_logger(&LOGGER); // a second call changes nothing
+}
+
+/// The progress bars of the process; hidden where stderr is no terminal.
+pub fn progress() -> &'static MultiProgress {
+    static PROGRESS: OnceLock<MultiProgress> = OnceLock::new();
+    PROGRESS.get_or_init(MultiProgress::new)
+}
+
+/// From now on lines are appended to this file as well.
+///
+/// # Errors
+/// When it cannot be opened for writing.
+pub fn tee_into(path: &Path) -> Result<()> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    let file = file.with_context(|| format!("{}: cannot open for writing", path.display()))?;
+    *LOGGER.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+    Ok(())
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("llama_train")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let line = match record.level() {
+            Level::Error => format!("error: {}\n", record.args()),
+            Level::Warn => format!("warning: {}\n", record.args()),
+            _ => format!("{}\n", record.args()),
+        };
+        // A closed stderr or a full disk must not stop a run.
+        progress().suspend(|| {
+            let _ = io::stderr().write_all(line.as_bytes());
+        });
+        if let Some(file) = self
+            .file
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+        {
+            let _ = file.write_all(line.as_bytes());
+        }
+    }
+
+    fn flush(&self) {}
+}

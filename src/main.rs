@@ -1,2 +1,5 @@
 //! The `llama-train` binary.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    llama_train::cli::run()
+}

@@ -1,7 +1,6 @@
 //! `llama-train bench`: steady-state training speed of a configuration on random tokens, through the same loop.
 
 use super::Output;
-use crate::bad_request;
 use crate::checkpoint::Moments;
 use crate::config::{CheckpointConfig, Config, GenerateConfig, ModelConfig};
 use crate::data::RandomTokens;
@@ -32,14 +31,7 @@ pub struct Request {
 pub fn run(request: &Request) -> Result<Output> {
     let config = without_side_effects(&request.config);
     let launch = LaunchEnv::read()?;
-    let Some(vocab_size) = config.model.resolve_vocab_size() else {
-        return Err(bad_request!(
-            "model.vocab_size is not set: bench reads no data that would tell it"
-        ));
-    };
-    let model = config
-        .model
-        .resolve(Some(vocab_size), config.train.seq_len as i64)?;
+    let model = config.model.resolve(None, config.train.seq_len as i64)?;
     let batch = BatchPlan::new(&config.train, launch.world_size);
     let steps = request.warmup + request.steps;
     let plan = RunPlan::new(&model, &batch, u64::from(u32::MAX), steps as i64);

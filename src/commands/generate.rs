@@ -20,9 +20,7 @@ use tch::nn;
 pub struct Request {
     /// A checkpoint or any Hugging Face Llama folder.
     pub checkpoint: PathBuf,
-    /// Texts to continue.
-    pub prompts: Vec<String>,
-    /// How.
+    /// Which texts to continue, and how.
     pub options: GenerateConfig,
     /// On what.
     pub device: DeviceChoice,
@@ -37,7 +35,7 @@ pub struct Request {
 /// # Errors
 /// A bad request when there is no prompt or no model; later what the files or the device do.
 pub fn run(request: &Request) -> Result<Output> {
-    if request.prompts.is_empty() {
+    if request.options.prompts.is_empty() {
         return Err(bad_request!(
             "no prompt: give one or more with --prompt TEXT, or set generate.prompts"
         ));
@@ -53,7 +51,7 @@ pub fn run(request: &Request) -> Result<Output> {
     let completions =
         torch::catch(|| generate(&model, &prompts, &request.options, &tokenizer.stop_tokens()))?;
     let mut written = Vec::new();
-    for (prompt, completion) in request.prompts.iter().zip(&completions) {
+    for (prompt, completion) in request.options.prompts.iter().zip(&completions) {
         written.push((prompt, tokenizer.decode(&completion.tokens)?, completion));
     }
     let texts: Vec<String> = written

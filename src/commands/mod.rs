@@ -1,6 +1,10 @@
 //! One verb, one file.
 
+pub mod bench;
+pub mod generate;
 pub mod prep_data;
+pub mod pretrain;
+pub mod training;
 
 /// What a verb has to say, on stdout.
 #[derive(Debug, Clone, PartialEq)]

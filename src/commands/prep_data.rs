@@ -2,13 +2,14 @@
 
 use super::Output;
 use crate::{
+    bad_request,
     config::PrepareConfig,
-    prepare::{self, TokenizerSource, source, train_tokenizer},
+    logging,
+    prepare::{self, Prepared, TokenizerSource, source, train_tokenizer},
     storage::{self, AtomicFile},
     tokenizer::Tokenizer,
 };
 use anyhow::{Context, Result};
-use indicatif::MultiProgress;
 use serde_json::json;
 use std::{
     io::Write,
@@ -46,29 +47,39 @@ pub fn run_pretrain(request: &PretrainRequest) -> Result<Output> {
             "name the folder to write to with --out (prepare.out)"
         ));
     };
-    let given = request
-        .tokenizer
-        .as_ref()
-        .map(|path| Tokenizer::load(Path::new(path)))
-        .transpose()?;
-    let tokenizer = match &given {
-        Some(tokenizer) => TokenizerSource::Given(tokenizer),
-        None if config.vocab_size > 0 => TokenizerSource::Train {
-            vocab_size: config.vocab_size,
-        },
-        None => {
-            return Err(crate::bad_request!(
-                "which tokenizer? Name a tokenizer.json with --tokenizer (tokenizer.path), or set prepare.vocab_size to \
-                 train one on the input"
-            ));
-        }
-    };
-    let prepared = prepare::ensure(config, tokenizer, out, &MultiProgress::new())?;
+    let prepared = prepare_folder(config, request.tokenizer.as_deref(), out)?;
     Ok(Output {
         json: prepared.json(),
         text: prepared.summary(),
         exit_code: 0,
     })
+}
+
+/// Prepares `out` with the tokenizer named, or with one trained on the input where `prepare.vocab_size` says so.
+///
+/// # Errors
+/// See [`prepare::ensure`].
+pub fn prepare_folder(
+    config: &PrepareConfig,
+    tokenizer: Option<&str>,
+    out: &Path,
+) -> Result<Prepared> {
+    let given = tokenizer
+        .map(|path| Tokenizer::load(Path::new(path)))
+        .transpose()?;
+    let source = match &given {
+        Some(tokenizer) => TokenizerSource::Given(tokenizer),
+        None if config.vocab_size > 0 => TokenizerSource::Train {
+            vocab_size: config.vocab_size,
+        },
+        None => {
+            return Err(bad_request!(
+                "which tokenizer? Name a tokenizer.json with --tokenizer (tokenizer.path), or set prepare.vocab_size to \
+                 train one on the input"
+            ));
+        }
+    };
+    prepare::ensure(config, source, out, logging::progress())
 }
 
 /// Trains a tokenizer and writes it: into a folder with all its files, or as the one `.json` file named.
@@ -82,7 +93,7 @@ pub fn run_tokenizer(request: &TokenizerRequest) -> Result<Output> {
         &request.prepare,
         &files,
         request.vocab_size,
-        &MultiProgress::new(),
+        logging::progress(),
     )?;
     let path = write(&tokenizer, &request.out)?;
     Ok(Output {

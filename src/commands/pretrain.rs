@@ -1,13 +1,12 @@
 //! `llama-train pretrain`: from raw text or a folder of tokens to a model.
 
-use super::Output;
 use super::training::{self, TrainingRequest};
+use super::{Output, prep_data};
 use crate::bad_request;
 use crate::config::{Config, ModelConfig};
-use crate::data::{Dataset, PreparedFolder, Split, TokenDataset};
+use crate::data::{Dataset, Manifest, PreparedFolder, Split, TokenDataset};
 use crate::dist::LaunchEnv;
 use crate::objective::CausalLm;
-use crate::prepare;
 use crate::tokenizer::Tokenizer;
 use crate::train::{BatchPlan, Parts, RunFolder, RunPlan};
 use anyhow::Result;
@@ -30,23 +29,35 @@ fn check(request: &TrainingRequest) -> Result<Parts<'_, TokenDataset>> {
     let folder = RunFolder::new(&config.run.dir, &config.run.name);
     let start = request.start();
     folder.check(&start)?;
-    let data = data_folder(config)?;
-    let train = PreparedFolder::open(&data, Split::Train)?;
-    let val = PreparedFolder::open(&data, Split::Val)?;
-    let init_from = training::init_from(config);
-    let tokenizer = training::find_tokenizer(config, &data, init_from.as_deref())?;
-    training::check_same_tokenizer(&data, &train, tokenizer.as_deref())?;
-    let vocab_size = vocab_size(&train, tokenizer.as_deref());
-    let model = training::model_shape(config, &folder, &start, init_from.as_deref(), vocab_size)?;
-    check_model(config, &model, &data, &train)?;
-    let windows = |split: PreparedFolder| {
-        TokenDataset::new(split.into_shards(), config.train.seq_len, model.vocab_size)
+    let dir = data_folder(config)?;
+    let data = if request.dry_run && will_be_prepared(config, &dir) {
+        None
+    } else {
+        Some(open_data(config, &dir)?)
     };
-    let (train, val) = (Arc::new(windows(train)), Arc::new(windows(val)));
-    if train.is_empty() {
+    let train = data.as_ref().map(|(train, _)| train);
+    let init_from = training::init_from(config);
+    let tokenizer = training::find_tokenizer(config, &dir, init_from.as_deref())?;
+    training::check_same_tokenizer(&dir, train, tokenizer.as_deref())?;
+    let vocab_size = vocab_size(config, train, tokenizer.as_deref());
+    let model = training::model_shape(config, &folder, &start, init_from.as_deref(), vocab_size)?;
+    check_model(config, &model, &dir, train)?;
+    let windows = |shards| {
+        Arc::new(TokenDataset::new(
+            shards,
+            config.train.seq_len,
+            model.vocab_size,
+        ))
+    };
+    let (train, val) = data.map_or_else(Default::default, |(train, val)| {
+        (train.into_shards(), val.into_shards())
+    });
+    let is_prepared = !train.is_empty();
+    let (train, val) = (windows(train), windows(val));
+    if train.is_empty() && is_prepared {
         return Err(bad_request!(
             "{}: the train split has no window of train.seq_len = {} tokens; lower it or prepare more text",
-            data.display(),
+            dir.display(),
             config.train.seq_len
         ));
     }
@@ -68,42 +79,56 @@ fn check(request: &TrainingRequest) -> Result<Parts<'_, TokenDataset>> {
     })
 }
 
-/// The folder of tokens; made from `prepare.input` where that is given.
 fn data_folder(config: &Config) -> Result<PathBuf> {
     let path = config
         .data
         .path
         .clone()
         .or_else(|| config.prepare.out.clone());
-    let Some(path) = path else {
-        return Err(bad_request!(
-            "data.path is not set: give the folder that prep-data wrote (--set data.path=FOLDER), or raw text with \
-             prepare.input and a folder for its tokens with data.path"
-        ));
-    };
-    if !config.prepare.input.is_empty() {
-        prepare::ensure(&config.prepare, config.tokenizer.path.as_deref(), &path)?;
-    } else if !path.is_dir() {
-        return Err(bad_request!(
-            "data.path = {}: there is no such folder",
-            path.display()
-        ));
-    }
-    Ok(path)
+    path.ok_or_else(|| {
+        bad_request!(
+            "data.path is not set: name the folder that prep-data wrote (--set data.path=FOLDER); or name raw text with \
+             prepare.input, and with data.path a folder for its tokens"
+        )
+    })
 }
 
-fn vocab_size(data: &PreparedFolder, tokenizer: Option<&Tokenizer>) -> Option<i64> {
+fn will_be_prepared(config: &Config, dir: &Path) -> bool {
+    !config.prepare.input.is_empty() && !Manifest::path(dir).exists()
+}
+
+/// The two splits; made from `prepare.input` first, where that is given and has not been done.
+fn open_data(config: &Config, dir: &Path) -> Result<(PreparedFolder, PreparedFolder)> {
+    if !config.prepare.input.is_empty() {
+        let prepared =
+            prep_data::prepare_folder(&config.prepare, config.tokenizer.path.as_deref(), dir)?;
+        log::info!("{}", prepared.summary());
+    }
+    Ok((
+        PreparedFolder::open(dir, Split::Train)?,
+        PreparedFolder::open(dir, Split::Val)?,
+    ))
+}
+
+fn vocab_size(
+    config: &Config,
+    data: Option<&PreparedFolder>,
+    tokenizer: Option<&Tokenizer>,
+) -> Option<i64> {
     let of_tokenizer = || tokenizer.map(|tokenizer| tokenizer.vocab_size() as u64);
-    data.vocab_size()
+    let to_be_trained = || Some(config.prepare.vocab_size as u64).filter(|&size| size > 0);
+    let size = data
+        .and_then(PreparedFolder::vocab_size)
         .or_else(of_tokenizer)
-        .and_then(|size| i64::try_from(size).ok())
+        .or_else(to_be_trained);
+    size.and_then(|size| i64::try_from(size).ok())
 }
 
 fn check_model(
     config: &Config,
     model: &ModelConfig,
-    data: &Path,
-    train: &PreparedFolder,
+    dir: &Path,
+    data: Option<&PreparedFolder>,
 ) -> Result<()> {
     if config.train.seq_len as i64 > model.max_seq_len {
         return Err(bad_request!(
@@ -112,11 +137,11 @@ fn check_model(
             model.max_seq_len
         ));
     }
-    match train.vocab_size() {
+    match data.and_then(PreparedFolder::vocab_size) {
         Some(size) if size as i64 > model.vocab_size => Err(bad_request!(
             "{}: the data has a vocabulary of {size}, the model one of {}; prepare the data with the model's tokenizer, \
              or set model.vocab_size",
-            data.display(),
+            dir.display(),
             model.vocab_size
         )),
         _ => Ok(()),

@@ -110,10 +110,13 @@ pub fn find_tokenizer(
 /// A bad request that names both.
 pub fn check_same_tokenizer(
     dir: &Path,
-    data: &PreparedFolder,
+    data: Option<&PreparedFolder>,
     tokenizer: Option<&Tokenizer>,
 ) -> Result<()> {
-    match (data.tokenizer_fingerprint(), tokenizer) {
+    match (
+        data.and_then(PreparedFolder::tokenizer_fingerprint),
+        tokenizer,
+    ) {
         (Some(of_data), Some(tokenizer)) if of_data != tokenizer.fingerprint() => {
             Err(bad_request!(
                 "{}: the data was made with another tokenizer (fingerprint {of_data}, the model's is {}); prepare the data \

@@ -1,14 +1,23 @@
 //! The configuration: read once, checked whole, then handed out in sections.
 
+mod cadence;
 mod choices;
+mod environment;
 mod error;
+mod load;
 mod model;
+mod presets;
+mod resolve;
 mod section;
 mod sections;
+mod validate;
 
+pub use cadence::Cadence;
 pub use choices::{Auto, DeviceChoice, Precision, Recompute, ScheduleKind, WandbMode};
 pub use error::BadRequest;
+pub use load::{Assignment, Sources};
 pub use model::{ModelConfig, RopeScaling};
+pub use presets::{PRESETS, preset};
 pub use section::{Key, Section};
 pub use sections::{
     CheckpointConfig, DataConfig, GenerateConfig, ModelSection, OptimConfig, PrepareConfig,
@@ -40,4 +49,29 @@ pub struct Config {
     pub generate: GenerateConfig,
     /// `[wandb]`
     pub wandb: WandbConfig,
+}
+
+impl Config {
+    /// The sections, each by its table's name.
+    pub(crate) fn sections_mut(&mut self) -> [&mut dyn Section; 11] {
+        [
+            &mut self.prepare,
+            &mut self.run,
+            &mut self.model,
+            &mut self.tokenizer,
+            &mut self.data,
+            &mut self.train,
+            &mut self.optim,
+            &mut self.validate,
+            &mut self.checkpoint,
+            &mut self.generate,
+            &mut self.wandb,
+        ]
+    }
+
+    /// The resolved configuration as TOML, ready to be read again. It holds no secret: those are not configuration.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).unwrap_or_else(|error| format!("# {error}"))
+    }
 }

@@ -15,13 +15,13 @@ pub struct Key {
 /// A `[table]` of the configuration.
 pub trait Section {
     /// The table's name.
-    const TABLE: &'static str;
+    fn table(&self) -> &'static str;
     /// Its keys, in the order of declaration.
-    const KEYS: &'static [Key];
-    /// Sets one key from a TOML value.
+    fn keys(&self) -> &'static [Key];
+    /// Sets one key, which must be one of [`Self::keys`], from a TOML value.
     ///
     /// # Errors
-    /// What was expected instead, when the value has another type. The key must be one of [`Self::KEYS`].
+    /// What was expected instead, when the value has another type.
     fn set(&mut self, key: &str, value: toml::Value) -> Result<(), String>;
 }
 
@@ -36,9 +36,11 @@ macro_rules! section {
         }
 
         impl $crate::config::section::Section for $name {
-            const TABLE: &'static str = $table;
-            const KEYS: &'static [$crate::config::section::Key] =
-                &[ $( $crate::config::section::Key { name: stringify!($field), doc: concat!($($field_doc),+) }, )* ];
+            fn table(&self) -> &'static str { $table }
+
+            fn keys(&self) -> &'static [$crate::config::section::Key] {
+                &[ $( $crate::config::section::Key { name: stringify!($field), doc: concat!($($field_doc),+) }, )* ]
+            }
 
             fn set(&mut self, key: &str, value: toml::Value) -> Result<(), String> {
                 match key {

@@ -90,7 +90,11 @@ impl Shard {
                 found: header.len,
             });
         }
-        Ok(Self { path: path.to_owned(), bytes, header })
+        Ok(Self {
+            path: path.to_owned(),
+            bytes,
+            header,
+        })
     }
 
     /// Its file.

@@ -169,7 +169,11 @@ mod tests {
                 .count()
         };
         for (id, expected) in [(0, 1000), (1, 2000), (2, 5000)] {
-            assert!(count(id).abs_diff(expected) <= 1, "token {id}: {}", count(id));
+            assert!(
+                count(id).abs_diff(expected) <= 1,
+                "token {id}: {}",
+                count(id)
+            );
         }
     }
 

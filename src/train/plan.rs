@@ -62,6 +62,13 @@ impl RunPlan {
 
 impl fmt::Display for RunPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.data_tokens == 0 {
+            return write!(
+                f,
+                "model   {} parameters\ndata    not prepared yet",
+                short(self.parameters)
+            );
+        }
         let total = self.total_tokens();
         let epochs = total as f64 / self.data_tokens.max(1) as f64;
         let budget = self.parameters * TOKENS_PER_PARAMETER;

@@ -183,30 +183,26 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
 
     /// What is due after a step, and whether the run should end.
     fn after_step(&mut self, progress: &mut Progress) -> Result<Option<Stopped>> {
-        let (step, is_last) = (self.state.step, self.state.step == self.limits.max_steps);
-        let signal = self.signals.received();
-        let mut verdict = Verdict::Worse;
-        if signal.is_none()
-            && !self.validation.is_empty()
-            && self.limits.validate.is_due(step, is_last)
-        {
+        let (step, last_step) = (self.state.step, self.limits.max_steps);
+        if let Some(signal) = self.signals.received() {
+            log::warn!("{}: ending after step {step}", signal.name());
+            return Ok(Some(Stopped::Signal(signal)));
+        }
+        let validate = step == last_step || self.limits.validate.is_due(step, last_step);
+        let verdict = if validate && !self.validation.is_empty() {
             self.settle(progress)?;
-            verdict = self.validate(progress)?;
-        }
-        if signal.is_none() {
-            self.evaluate(progress, is_last)?;
-        }
-        let saving = Cadence::new(self.saving.every);
+            self.validate(progress)?
+        } else {
+            Verdict::Worse
+        };
+        self.evaluate(progress)?;
         if verdict == Verdict::Best {
             self.save(progress, Standing::Best)?;
-        } else if saving.is_due(step, false) {
+        } else if Cadence::new(self.saving.every).is_due(step, last_step) {
             self.save(progress, Standing::Ordinary)?;
         }
         self.give_up_if_stuck(progress)?;
-        if verdict == Verdict::Stop {
-            return Ok(Some(Stopped::EarlyStopping));
-        }
-        Ok(signal.map(Stopped::Signal))
+        Ok((verdict == Verdict::Stop).then_some(Stopped::EarlyStopping))
     }
 
     fn validate(&mut self, progress: &mut Progress) -> Result<Verdict> {
@@ -242,10 +238,10 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
             .observe(self.state.step, loss, self.limits.patience))
     }
 
-    fn evaluate(&mut self, progress: &mut Progress, is_last: bool) -> Result<()> {
-        let step = self.state.step;
+    fn evaluate(&mut self, progress: &mut Progress) -> Result<()> {
+        let (step, last_step) = (self.state.step, self.limits.max_steps);
         for index in 0..self.evaluators.len() {
-            if !self.evaluators[index].cadence().is_due(step, is_last) {
+            if !self.evaluators[index].cadence().is_due(step, last_step) {
                 continue;
             }
             self.settle(progress)?;

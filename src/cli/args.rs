@@ -1,0 +1,194 @@
+//! The flags of each verb.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Train a Llama from raw text, on one CPU or GPU.
+#[derive(Debug, Parser)]
+#[command(name = "llama-train", version, arg_required_else_help = true)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+/// Flags of every verb.
+#[derive(Debug, Args)]
+pub(super) struct Common {
+    /// TOML file with the configuration
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Set a key of the configuration; the value is TOML, the last one wins
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    pub(super) set: Vec<String>,
+    /// File with LLAMA_TRAIN__SECTION__KEY=value lines [default: .env, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(super) env_file: Option<PathBuf>,
+    /// Print exactly one JSON object on stdout
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Turn raw files into what training reads
+    #[command(subcommand)]
+    PrepData(PrepData),
+    /// Train a model on text
+    #[command(
+        after_help = "Example:\n  llama-train pretrain --config configs/quickstart.toml --set run.name=first"
+    )]
+    Pretrain(Pretrain),
+    /// Write text with a checkpoint
+    #[command(
+        after_help = "Example:\n  llama-train generate --checkpoint runs/quickstart/checkpoints/best --prompt 'def '"
+    )]
+    Generate(Generate),
+    /// Measure the training speed of a configuration on random tokens
+    #[command(
+        after_help = "Example:\n  llama-train bench --config configs/pretrain/124m.toml --json"
+    )]
+    Bench(Bench),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PrepData {
+    /// Raw text to shards of tokens
+    #[command(
+        after_help = "Example:\n  llama-train prep-data pretrain --input 'books/**/*.txt' --tokenizer tokenizer.json --out data/books"
+    )]
+    Pretrain(PrepPretrain),
+    /// Train a byte-level BPE tokenizer on raw text
+    #[command(
+        after_help = "Example:\n  llama-train prep-data tokenizer --input books --vocab-size 32000 --out tokenizer.json"
+    )]
+    Tokenizer(PrepTokenizer),
+}
+
+/// What both preparations read.
+#[derive(Debug, Args)]
+pub(super) struct Input {
+    /// Files, folders or globs (.txt .md .jsonl .json .parquet), or python-stdlib
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub(super) input: Vec<String>,
+    /// Field of a row that holds the text
+    #[arg(long, value_name = "NAME")]
+    pub(super) text_field: Option<String>,
+    /// Malformed rows to skip before it is an error
+    #[arg(long, value_name = "N")]
+    pub(super) max_bad_rows: Option<u64>,
+    /// Stop after this many documents
+    #[arg(long, value_name = "N")]
+    pub(super) max_documents: Option<u64>,
+    /// Threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub(super) workers: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PrepPretrain {
+    #[command(flatten)]
+    pub(super) common: Common,
+    #[command(flatten)]
+    pub(super) input: Input,
+    /// tokenizer.json, or a folder that holds one
+    #[arg(long, value_name = "PATH")]
+    pub(super) tokenizer: Option<String>,
+    /// Folder to write to
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) out: Option<String>,
+    /// First part of the shards' names
+    #[arg(long, value_name = "NAME")]
+    pub(super) prefix: Option<String>,
+    /// Tokens per shard
+    #[arg(long, value_name = "N")]
+    pub(super) shard_tokens: Option<u64>,
+    /// Fraction of the documents for validation
+    #[arg(long, value_name = "FRACTION")]
+    pub(super) val_fraction: Option<f64>,
+    /// Stop after this many tokens
+    #[arg(long, value_name = "N")]
+    pub(super) max_tokens: Option<u64>,
+    /// Seed of the choice of validation documents
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PrepTokenizer {
+    #[command(flatten)]
+    pub(super) common: Common,
+    #[command(flatten)]
+    pub(super) input: Input,
+    /// Tokens, special ones included
+    #[arg(long, value_name = "N")]
+    pub(super) vocab_size: Option<usize>,
+    /// File (.json) or folder to write to
+    #[arg(long, value_name = "PATH")]
+    pub(super) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Pretrain {
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// Start from the weights of this Hugging Face folder or checkpoint
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) init_from: Option<String>,
+    /// Continue the run from its newest checkpoint, or from this one
+    #[arg(long, value_name = "latest|FOLDER", num_args = 0..=1, default_missing_value = "latest")]
+    pub(super) resume: Option<String>,
+    /// Start the optimizer's moments afresh and forget the best validation loss
+    #[arg(long)]
+    pub(super) reset_optimizer: bool,
+    /// Begin with this step in place of the one that would follow
+    #[arg(long, value_name = "N")]
+    pub(super) start_step: Option<u64>,
+    /// Check everything, print the plan and stop
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Generate {
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// A checkpoint or any Hugging Face Llama folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) checkpoint: PathBuf,
+    /// Text to continue; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub(super) prompt: Vec<String>,
+    /// Tokens to generate per prompt
+    #[arg(long, value_name = "N")]
+    pub(super) max_new_tokens: Option<usize>,
+    /// 0: always the most likely token
+    #[arg(long, value_name = "T")]
+    pub(super) temperature: Option<f64>,
+    /// Sample from the smallest set of tokens with this much probability
+    #[arg(long, value_name = "P")]
+    pub(super) top_p: Option<f64>,
+    /// Sample from this many most likely tokens
+    #[arg(long, value_name = "K")]
+    pub(super) top_k: Option<usize>,
+    /// Push down tokens already present (1: off)
+    #[arg(long, value_name = "X")]
+    pub(super) repetition_penalty: Option<f64>,
+    /// Never repeat an n-gram of this many tokens (0: off)
+    #[arg(long, value_name = "N")]
+    pub(super) no_repeat_ngram_size: Option<usize>,
+    /// Seed of the sampling
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Bench {
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// Steps to time
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(super) steps: u64,
+    /// Steps before them that are not timed
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(super) warmup: u64,
+}

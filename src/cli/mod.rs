@@ -1,0 +1,69 @@
+//! The command line: flags in, exit code out.
+
+mod args;
+mod assignments;
+mod requests;
+
+use crate::commands::Output;
+use crate::config::BadRequest;
+use crate::{logging, torch};
+use args::{Cli, Common, PrepData, Verb};
+use clap::Parser;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+/// Parses the command line, does what it says, and tells how it went.
+#[must_use]
+pub fn run() -> ExitCode {
+    torch::load_accelerator();
+    torch::install_panic_hook();
+    logging::init();
+    let cli = Cli::parse();
+    let json = cli.verb.common().json;
+    match cli.verb.run() {
+        Ok(output) => finish(&output, json),
+        Err(error) => {
+            log::error!("{error:#}");
+            let wrong_request = error.downcast_ref::<BadRequest>().is_some();
+            ExitCode::from(if wrong_request { 2 } else { 1 })
+        }
+    }
+}
+
+/// A reader that has gone away is no failure of ours.
+fn finish(output: &Output, json: bool) -> ExitCode {
+    let text = if json {
+        output.json.to_string()
+    } else {
+        output.text.clone()
+    };
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            log::error!("stdout: {error}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::from(output.exit_code),
+    }
+}
+
+impl Verb {
+    fn common(&self) -> &Common {
+        match self {
+            Self::PrepData(PrepData::Pretrain(args)) => &args.common,
+            Self::PrepData(PrepData::Tokenizer(args)) => &args.common,
+            Self::Pretrain(args) => &args.common,
+            Self::Generate(args) => &args.common,
+            Self::Bench(args) => &args.common,
+        }
+    }
+
+    fn run(&self) -> anyhow::Result<Output> {
+        match self {
+            Self::PrepData(PrepData::Pretrain(args)) => args.run(),
+            Self::PrepData(PrepData::Tokenizer(args)) => args.run(),
+            Self::Pretrain(args) => args.run(),
+            Self::Generate(args) => args.run(),
+            Self::Bench(args) => args.run(),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! From flags to what the verbs take.
+
+use super::args::{Bench, Common, Generate, Input, PrepPretrain, PrepTokenizer, Pretrain};
+use super::assignments::{self, Assignments};
+use crate::checkpoint::ResumeFrom;
+use crate::commands::training::TrainingRequest;
+use crate::commands::{Output, bench, generate, prep_data, pretrain};
+use crate::config::{Config, Sources};
+use anyhow::Result;
+
+impl Common {
+    /// The configuration with the verb's own flags on top.
+    fn load(&self, flags: Assignments) -> Result<Config> {
+        let mut assignments = assignments::from_set(&self.set)?;
+        assignments.extend(flags.into_inner());
+        Config::load(&Sources {
+            file: self.config.clone(),
+            env_file: self.env_file.clone(),
+            assignments,
+        })
+    }
+}
+
+impl Input {
+    fn assign(&self, flags: &mut Assignments) {
+        flags.list("--input", "prepare.input", &self.input);
+        flags.text(
+            "--text-field",
+            "prepare.text_field",
+            self.text_field.as_ref(),
+        );
+        flags.value("--max-bad-rows", "prepare.max_bad_rows", self.max_bad_rows);
+        flags.value(
+            "--max-documents",
+            "prepare.max_documents",
+            self.max_documents,
+        );
+        flags.value("--workers", "prepare.workers", self.workers);
+    }
+}
+
+impl PrepPretrain {
+    pub(super) fn run(&self) -> Result<Output> {
+        let mut flags = Assignments::default();
+        self.input.assign(&mut flags);
+        flags.text("--tokenizer", "tokenizer.path", self.tokenizer.as_ref());
+        flags.text("--out", "prepare.out", self.out.as_ref());
+        flags.text("--prefix", "prepare.prefix", self.prefix.as_ref());
+        flags.value("--shard-tokens", "prepare.shard_tokens", self.shard_tokens);
+        flags.value("--val-fraction", "prepare.val_fraction", self.val_fraction);
+        flags.value("--max-tokens", "prepare.max_tokens", self.max_tokens);
+        flags.value("--seed", "prepare.seed", self.seed);
+        let Config {
+            prepare, tokenizer, ..
+        } = self.common.load(flags)?;
+        prep_data::run_pretrain(&prep_data::PretrainRequest {
+            prepare,
+            tokenizer: tokenizer.path,
+        })
+    }
+}
+
+impl PrepTokenizer {
+    pub(super) fn run(&self) -> Result<Output> {
+        let mut flags = Assignments::default();
+        self.input.assign(&mut flags);
+        flags.value("--vocab-size", "prepare.vocab_size", self.vocab_size);
+        let Config { prepare, .. } = self.common.load(flags)?;
+        let vocab_size = prepare.vocab_size;
+        prep_data::run_tokenizer(&prep_data::TokenizerRequest {
+            prepare,
+            vocab_size,
+            out: self.out.clone(),
+        })
+    }
+}
+
+impl Pretrain {
+    pub(super) fn run(&self) -> Result<Output> {
+        let mut flags = Assignments::default();
+        flags.text("--init-from", "model.init_from", self.init_from.as_ref());
+        let resume = self.resume.as_deref().map(|from| match from {
+            "latest" => ResumeFrom::Latest,
+            dir => ResumeFrom::Path(dir.into()),
+        });
+        pretrain::run(&TrainingRequest {
+            config: self.common.load(flags)?,
+            resume,
+            reset_optimizer: self.reset_optimizer,
+            start_step: self.start_step,
+            dry_run: self.dry_run,
+        })
+    }
+}
+
+impl Generate {
+    pub(super) fn run(&self) -> Result<Output> {
+        let mut flags = Assignments::default();
+        flags.list("--prompt", "generate.prompts", &self.prompt);
+        flags.value(
+            "--max-new-tokens",
+            "generate.max_new_tokens",
+            self.max_new_tokens,
+        );
+        flags.value("--temperature", "generate.temperature", self.temperature);
+        flags.value("--top-p", "generate.top_p", self.top_p);
+        flags.value("--top-k", "generate.top_k", self.top_k);
+        flags.value(
+            "--repetition-penalty",
+            "generate.repetition_penalty",
+            self.repetition_penalty,
+        );
+        flags.value(
+            "--no-repeat-ngram-size",
+            "generate.no_repeat_ngram_size",
+            self.no_repeat_ngram_size,
+        );
+        flags.value("--seed", "generate.seed", self.seed);
+        let config = self.common.load(flags)?;
+        generate::run(&generate::Request {
+            checkpoint: self.checkpoint.clone(),
+            options: config.generate,
+            device: config.run.device,
+            precision: config.train.precision,
+            threads: config.run.threads,
+        })
+    }
+}
+
+impl Bench {
+    pub(super) fn run(&self) -> Result<Output> {
+        let config = self.common.load(Assignments::default())?;
+        bench::run(&bench::Request {
+            config,
+            steps: self.steps,
+            warmup: self.warmup,
+        })
+    }
+}

@@ -1,0 +1,234 @@
+//! Reading the configuration from its sources, weakest first, and reporting every mistake at once.
+
+use super::environment::{self, Variable};
+use super::{Config, validate};
+use crate::bad_request;
+use anyhow::Result;
+use serde::{Deserialize, de::IntoDeserializer};
+use std::collections::HashMap;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use toml::Value;
+use toml::de::{DeTable, DeValue};
+
+/// Where a configuration comes from besides the defaults and the process's environment.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// `--config`
+    pub file: Option<PathBuf>,
+    /// `--env-file`; without it, `.env` in the working directory if there is one.
+    pub env_file: Option<PathBuf>,
+    /// `--set` and flags, in the order given; the last one wins.
+    pub assignments: Vec<Assignment>,
+}
+
+/// One key set on the command line.
+#[derive(Debug, Clone)]
+pub struct Assignment {
+    /// What the user typed, for messages: `--set` or a flag.
+    pub origin: String,
+    /// `section.key`
+    pub key: String,
+    /// A TOML value, or plain text for a key that takes text.
+    pub value: String,
+}
+
+/// Where a value was given.
+#[derive(Debug, Clone)]
+pub(super) enum Origin {
+    /// A line of a file.
+    Line(PathBuf, usize),
+    /// A flag or an environment variable.
+    Named(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(path, line) => write!(f, "{}:{line}", path.display()),
+            Self::Named(name) => f.write_str(name),
+        }
+    }
+}
+
+impl Config {
+    /// Defaults, then the file, `.env`, the environment and the command line, checked whole.
+    ///
+    /// # Errors
+    /// A bad request that lists every mistake, each with where it stands.
+    pub fn load(sources: &Sources) -> Result<Self> {
+        let mut loader = Loader::default();
+        if let Some(path) = &sources.file {
+            loader.read_toml(path)?;
+        }
+        for variable in environment::read(sources.env_file.as_deref())? {
+            loader.take_variable(variable);
+        }
+        for Assignment { origin, key, value } in &sources.assignments {
+            loader.set_text(key, value, Origin::Named(origin.clone()));
+        }
+        loader.finish()
+    }
+}
+
+#[derive(Default)]
+struct Loader {
+    config: Config,
+    /// Where each `section.key` was set last.
+    origins: HashMap<String, Origin>,
+    problems: Vec<String>,
+}
+
+impl Loader {
+    fn read_toml(&mut self, path: &Path) -> Result<()> {
+        let text = fs::read_to_string(path)
+            .map_err(|error| bad_request!("--config {}: cannot read: {error}", path.display()))?;
+        let line = |start: usize| text[..start.min(text.len())].matches('\n').count() + 1;
+        let (document, errors) = DeTable::parse_recoverable(&text);
+        for error in &errors {
+            let at = line(error.span().map_or(0, |span| span.start));
+            self.problems
+                .push(format!("{}:{at}: {}", path.display(), error.message()));
+        }
+        for (table, entries) in document.into_inner() {
+            let origin = Origin::Line(path.to_owned(), line(table.span().start));
+            let DeValue::Table(entries) = entries.into_inner() else {
+                self.problems.push(format!(
+                    "{origin}: `{}` stands outside a [section]",
+                    table.get_ref()
+                ));
+                continue;
+            };
+            if self.check_table(table.get_ref(), &origin) {
+                for (key, value) in entries {
+                    let origin = Origin::Line(path.to_owned(), line(key.span().start));
+                    match Value::deserialize(value.into_deserializer()) {
+                        Ok(value) => self.set(
+                            &format!("{}.{}", table.get_ref(), key.get_ref()),
+                            value,
+                            origin,
+                        ),
+                        Err(error) => self.problems.push(format!("{origin}: {}", error.message())),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_variable(&mut self, variable: Variable) {
+        self.set_text(&variable.key, &variable.value, variable.origin);
+    }
+
+    fn set(&mut self, path: &str, value: Value, origin: Origin) {
+        if let Err(problem) = self.try_set(path, value) {
+            self.problems.push(format!("{origin}: {problem}"));
+        } else {
+            self.origins.insert(path.to_owned(), origin);
+        }
+    }
+
+    /// Reads the text as TOML, and where that is not what the key takes, as itself: `--set run.name=first` works.
+    fn set_text(&mut self, path: &str, text: &str, origin: Origin) {
+        let value = format!("value = {text}")
+            .parse::<toml::Table>()
+            .ok()
+            .and_then(|mut table| table.remove("value"));
+        let as_text = Value::String(text.to_owned());
+        let outcome = match value {
+            Some(value) => self
+                .try_set(path, value)
+                .or_else(|problem| self.try_set(path, as_text).map_err(|_| problem)),
+            None => self.try_set(path, as_text),
+        };
+        match outcome {
+            Ok(()) => drop(self.origins.insert(path.to_owned(), origin)),
+            Err(problem) => self.problems.push(format!("{origin}: {problem}")),
+        }
+    }
+
+    fn try_set(&mut self, path: &str, value: Value) -> Result<(), String> {
+        let Some((table, key)) = path.split_once('.') else {
+            return Err(format!("`{path}` is not of the form section.key"));
+        };
+        let mut sections = self.config.sections_mut();
+        let tables: Vec<&str> = sections.iter().map(|section| section.table()).collect();
+        let Some(section) = sections.iter_mut().find(|section| section.table() == table) else {
+            return Err(format!(
+                "unknown section [{table}]{}",
+                did_you_mean(table, tables)
+            ));
+        };
+        let known: Vec<&str> = section.keys().iter().map(|known| known.name).collect();
+        if !known.contains(&key) {
+            return Err(format!("unknown key {path}{}", did_you_mean(key, known)));
+        }
+        section
+            .set(key, value)
+            .map_err(|message| format!("{path}: {}", in_words(&message)))
+    }
+
+    /// An unknown section is one mistake, not one for each of its keys.
+    fn check_table(&mut self, table: &str, origin: &Origin) -> bool {
+        let mut config = Config::default();
+        let tables = config.sections_mut().map(|section| section.table());
+        let known = tables.contains(&table);
+        if !known {
+            self.problems.push(format!(
+                "{origin}: unknown section [{table}]{}",
+                did_you_mean(table, tables)
+            ));
+        }
+        known
+    }
+
+    fn finish(mut self) -> Result<Config> {
+        for (key, message) in validate::problems(&self.config)? {
+            let origin = self
+                .origins
+                .get(key)
+                .map_or(String::new(), |origin| format!("{origin}: "));
+            self.problems.push(format!("{origin}{key}: {message}"));
+        }
+        match self.problems.as_slice() {
+            [] => Ok(self.config),
+            [one] => Err(bad_request!("{one}")),
+            many => Err(bad_request!(
+                "{} mistakes in the configuration:\n  {}",
+                many.len(),
+                many.join("\n  ")
+            )),
+        }
+    }
+}
+
+/// The known name that is nearest, if one is near.
+pub(super) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    const NEAR: f64 = 0.75;
+    let score = |known: &str| strsim::jaro_winkler(name, known);
+    let best = known
+        .into_iter()
+        .max_by(|a, b| score(a).total_cmp(&score(b)));
+    match best.filter(|best| score(best) >= NEAR) {
+        Some(best) => format!("; did you mean `{best}`?"),
+        None => String::new(),
+    }
+}
+
+/// serde's words for types, in everyday ones.
+fn in_words(message: &str) -> String {
+    let numbers = [
+        ("u64", "a whole number, 0 or more"),
+        ("usize", "a whole number, 0 or more"),
+        ("i64", "a whole number"),
+        ("f64", "a number"),
+    ];
+    let mut text = message
+        .replace("invalid type: ", "")
+        .replace(", expected", " found, expected");
+    for (rust, words) in numbers {
+        text = text.replace(&format!("expected {rust}"), &format!("expected {words}"));
+    }
+    text
+}

@@ -1,0 +1,234 @@
+//! What must hold between values that have the right type each.
+
+use super::load::did_you_mean;
+use super::presets::{PRESETS, preset};
+use super::{Config, ModelSection, OptimConfig, PrepareConfig, TrainConfig};
+use crate::bad_request;
+use anyhow::Result;
+
+/// A key and what is wrong with its value.
+type Problem = (&'static str, String);
+
+/// Every value that cannot be, by key.
+///
+/// # Errors
+/// A bad request when `WORLD_SIZE` is not a number.
+pub(super) fn problems(config: &Config) -> Result<Vec<Problem>> {
+    let mut problems = Vec::new();
+    run(config, &mut problems);
+    prepare(&config.prepare, &mut problems);
+    model(&config.model, config.train.seq_len, &mut problems);
+    train(&config.train, world_size()?, &mut problems);
+    optim(&config.optim, &mut problems);
+    generate(config, &mut problems);
+    Ok(problems)
+}
+
+fn world_size() -> Result<u64> {
+    match std::env::var("WORLD_SIZE") {
+        Ok(text) if !text.is_empty() => match text.parse() {
+            Ok(size) if size > 0 => Ok(size),
+            _ => Err(bad_request!(
+                "environment variable WORLD_SIZE={text}: expected a number of processes"
+            )),
+        },
+        _ => Ok(1),
+    }
+}
+
+fn require(
+    problems: &mut Vec<Problem>,
+    key: &'static str,
+    holds: bool,
+    message: impl Into<String>,
+) {
+    if !holds {
+        problems.push((key, message.into()));
+    }
+}
+
+fn run(config: &Config, problems: &mut Vec<Problem>) {
+    let name = config.run.name.as_str();
+    let plain = !name.is_empty() && name != "." && name != ".." && !name.contains('/');
+    require(
+        problems,
+        "run.name",
+        plain,
+        format!("{name:?} must be the name of one folder, without a slash"),
+    );
+}
+
+fn prepare(config: &PrepareConfig, problems: &mut Vec<Problem>) {
+    let fraction = config.val_fraction;
+    require(
+        problems,
+        "prepare.val_fraction",
+        (0.0..1.0).contains(&fraction),
+        format!("{fraction} must be at least 0 and below 1"),
+    );
+    require(
+        problems,
+        "prepare.shard_tokens",
+        config.shard_tokens > 0,
+        "must be at least 1",
+    );
+    let prefix = &config.prefix;
+    let plain = !prefix.is_empty() && !prefix.contains('/');
+    require(
+        problems,
+        "prepare.prefix",
+        plain,
+        format!("{prefix:?} must be the first part of a file name"),
+    );
+}
+
+fn model(config: &ModelSection, seq_len: u64, problems: &mut Vec<Problem>) {
+    if let Some(name) = config
+        .preset
+        .as_deref()
+        .filter(|name| preset(name).is_none())
+    {
+        let hint = did_you_mean(name, PRESETS);
+        problems.push((
+            "model.preset",
+            format!(
+                "there is no preset {name:?}{hint} (known: {})",
+                PRESETS.join(", ")
+            ),
+        ));
+        return;
+    }
+    let given = [config.dim, config.n_layers, config.n_heads]
+        .iter()
+        .all(Option::is_some);
+    if config.preset.is_none() && !given {
+        return; // the shape may come from a checkpoint; the verbs that need it ask for it
+    }
+    if let Err(error) = config.resolve(Some(config.vocab_size.unwrap_or(1)), seq_len.max(1) as i64)
+    {
+        problems.extend(
+            error
+                .to_string()
+                .lines()
+                .map(|line| ("model", line.trim_start_matches("[model]: ").to_owned())),
+        );
+    }
+}
+
+fn train(config: &TrainConfig, world_size: u64, problems: &mut Vec<Problem>) {
+    let steps = config.max_steps;
+    require(
+        problems,
+        "train.max_steps",
+        steps == -1 || steps > 0,
+        format!("{steps} must be at least 1, or -1 for one epoch"),
+    );
+    require(
+        problems,
+        "train.micro_batch_size",
+        config.micro_batch_size > 0,
+        "must be at least 1",
+    );
+    require(
+        problems,
+        "train.seq_len",
+        config.seq_len > 0,
+        "must be at least 1",
+    );
+    require(
+        problems,
+        "train.max_skipped_steps",
+        config.max_skipped_steps > 0,
+        "must be at least 1",
+    );
+    let at_once = config
+        .micro_batch_size
+        .saturating_mul(config.seq_len)
+        .saturating_mul(world_size);
+    if let Some(total) = config
+        .total_batch_tokens
+        .filter(|total| at_once > 0 && (*total == 0 || total % at_once != 0))
+    {
+        let below = total / at_once * at_once;
+        let nearest = match below {
+            0 => format!("{at_once} works"),
+            _ => format!("{below} and {} work", below + at_once),
+        };
+        problems.push((
+            "train.total_batch_tokens",
+            format!(
+                "{total} is not a multiple of micro_batch_size {} x seq_len {} x world size {world_size} = {at_once}; {nearest}",
+                config.micro_batch_size, config.seq_len
+            ),
+        ));
+    }
+}
+
+fn optim(config: &OptimConfig, problems: &mut Vec<Problem>) {
+    let not_negative = [
+        ("optim.max_lr", config.max_lr),
+        ("optim.min_lr", config.min_lr),
+        ("optim.weight_decay", config.weight_decay),
+        ("optim.grad_clip", config.grad_clip),
+    ];
+    for (key, value) in not_negative {
+        require(
+            problems,
+            key,
+            value >= 0.0 && value.is_finite(),
+            format!("{value} must be 0 or more"),
+        );
+    }
+    let (max_lr, min_lr) = (config.max_lr, config.min_lr);
+    require(
+        problems,
+        "optim.min_lr",
+        min_lr <= max_lr || max_lr == 0.0,
+        format!("{min_lr} is above optim.max_lr = {max_lr}"),
+    );
+    let (beta1, beta2) = config.betas;
+    let proper = [beta1, beta2].iter().all(|beta| (0.0..1.0).contains(beta));
+    require(
+        problems,
+        "optim.betas",
+        proper,
+        format!("[{beta1}, {beta2}] must each be at least 0 and below 1"),
+    );
+    require(
+        problems,
+        "optim.eps",
+        config.eps > 0.0,
+        format!("{} must be above 0", config.eps),
+    );
+    let fraction = config.decay_fraction;
+    require(
+        problems,
+        "optim.decay_fraction",
+        fraction > 0.0 && fraction <= 1.0,
+        format!("{fraction} must be above 0 and at most 1"),
+    );
+}
+
+fn generate(config: &Config, problems: &mut Vec<Problem>) {
+    let config = &config.generate;
+    let (temperature, top_p, penalty) =
+        (config.temperature, config.top_p, config.repetition_penalty);
+    require(
+        problems,
+        "generate.temperature",
+        temperature >= 0.0,
+        format!("{temperature} must be 0 or more"),
+    );
+    require(
+        problems,
+        "generate.top_p",
+        top_p > 0.0 && top_p <= 1.0,
+        format!("{top_p} must be above 0 and at most 1"),
+    );
+    require(
+        problems,
+        "generate.repetition_penalty",
+        penalty > 0.0,
+        format!("{penalty} must be above 0"),
+    );
+}
