@@ -88,14 +88,15 @@ pub fn prepare_folder(
 /// A bad request when the input or the size is wrong; otherwise when the input is damaged or `out` cannot be written.
 pub fn run_tokenizer(request: &TokenizerRequest) -> Result<Output> {
     train_tokenizer::check_vocab_size(request.vocab_size)?;
-    let files = source::list(&request.prepare.input)?;
+    let target = Target::new(&request.out);
+    let files = source::list(&request.prepare.input, target.dir())?;
     let tokenizer = train_tokenizer::train(
         &request.prepare,
         &files,
         request.vocab_size,
         logging::progress(),
     )?;
-    let path = write(&tokenizer, &request.out)?;
+    let path = target.write(&tokenizer)?;
     Ok(Output {
         json: json!({
             "tokenizer": path,
@@ -111,18 +112,54 @@ pub fn run_tokenizer(request: &TokenizerRequest) -> Result<Output> {
     })
 }
 
-fn write(tokenizer: &Tokenizer, out: &Path) -> Result<PathBuf> {
-    let is_file = out.extension().is_some_and(|extension| extension == "json");
-    let parent = out.parent().unwrap_or(Path::new(""));
-    if !is_file || out.ends_with("tokenizer.json") {
-        let dir = if is_file { parent } else { out };
-        tokenizer.write_to(dir)?;
-        return Ok(dir.join("tokenizer.json"));
+/// Where a tokenizer is written.
+enum Target<'a> {
+    /// With all its files.
+    Dir(&'a Path),
+    /// Alone, under a name of its own.
+    File(&'a Path),
+}
+
+impl<'a> Target<'a> {
+    fn new(out: &'a Path) -> Self {
+        if out.ends_with("tokenizer.json") {
+            Self::Dir(parent(out))
+        } else if out.extension().is_some_and(|extension| extension == "json") {
+            Self::File(out)
+        } else {
+            Self::Dir(out)
+        }
     }
-    storage::create_dir_all(parent)?;
-    let mut file = AtomicFile::create(out)?;
-    file.write_all(tokenizer.json())
-        .with_context(|| format!("{}: cannot write", out.display()))?;
-    file.commit()?;
-    Ok(out.to_owned())
+
+    fn dir(&self) -> &'a Path {
+        match self {
+            Self::Dir(dir) => dir,
+            Self::File(file) => parent(file),
+        }
+    }
+
+    fn write(&self, tokenizer: &Tokenizer) -> Result<PathBuf> {
+        match self {
+            Self::Dir(dir) => {
+                tokenizer.write_to(dir)?;
+                Ok(dir.join("tokenizer.json"))
+            }
+            Self::File(path) => {
+                storage::create_dir_all(parent(path))?;
+                let mut file = AtomicFile::create(path)?;
+                file.write_all(tokenizer.json())
+                    .with_context(|| format!("{}: cannot write", path.display()))?;
+                file.commit()?;
+                Ok(path.to_path_buf())
+            }
+        }
+    }
+}
+
+/// The folder of a file; the current one for a bare name.
+fn parent(file: &Path) -> &Path {
+    match file.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    }
 }

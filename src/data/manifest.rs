@@ -13,7 +13,8 @@ use std::{
 
 /// The format this version writes and reads.
 pub const FORMAT_VERSION: u64 = 1;
-const FILE_NAME: &str = "manifest.json";
+/// Its name in the folder.
+pub const FILE_NAME: &str = "manifest.json";
 
 /// What the shards are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

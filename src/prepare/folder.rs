@@ -14,7 +14,7 @@ use std::{
 };
 
 /// Stands in the folder while it is being prepared; holds the request.
-const MARKER: &str = "preparing.json";
+pub(super) const MARKER: &str = "preparing.json";
 
 /// The manifest when this very request has been carried out before; else the folder is ours to fill.
 ///

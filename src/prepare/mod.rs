@@ -84,7 +84,7 @@ pub fn ensure(
     bars: &MultiProgress,
 ) -> Result<Prepared> {
     check(config)?;
-    let files = source::list(&config.input)?;
+    let files = source::list(&config.input, out)?;
     let request = request(config, tokenizer, &files)?;
     let dir = out.to_owned();
     if let Some(manifest) = folder::claim(out, &request)? {

@@ -68,6 +68,9 @@ pub(super) fn write_shards(
     if splits.is_empty() {
         return Err(no_text(config, files));
     }
+    if config.val_fraction > 0.0 && !splits.contains_key(&Split::Val) {
+        log::warn!("there is no val split: it takes more than one document");
+    }
     Ok(Manifest {
         format_version: FORMAT_VERSION,
         kind: Kind::Pretrain,

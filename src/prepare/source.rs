@@ -1,5 +1,7 @@
 //! From what the user named to the files to read, in an order that is the same every time.
 
+use super::folder;
+use crate::{data::manifest, tokenizer};
 use anyhow::{Context, Result};
 use std::{
     collections::HashSet,
@@ -19,6 +21,9 @@ const STDLIB_SKIPPED: [&str; 6] = [
     "idlelib",
     "__pycache__",
 ];
+
+/// What a preparation writes beside shards and the tokenizer's files.
+const OUTPUT_NAMES: [&str; 2] = [manifest::FILE_NAME, folder::MARKER];
 
 /// How documents lie in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,11 +63,12 @@ pub struct SourceFile {
     pub bytes: u64,
 }
 
-/// The files behind `prepare.input`: inputs in the order given, the files of each sorted by path, no file twice.
+/// The files behind `prepare.input`: inputs in the order given, the files of each sorted by path, no file twice, and
+/// none that a preparation into `out` writes itself (`out` may lie below an input).
 ///
 /// # Errors
 /// A bad request when an input does not exist, matches nothing, or is a folder without anything to read.
-pub fn list(input: &[String]) -> Result<Vec<SourceFile>> {
+pub fn list(input: &[String], out: &Path) -> Result<Vec<SourceFile>> {
     if input.is_empty() {
         return Err(crate::bad_request!(
             "nothing to read: name files, folders, globs or `{PYTHON_STDLIB}` with --input (prepare.input)"
@@ -72,7 +78,7 @@ pub fn list(input: &[String]) -> Result<Vec<SourceFile>> {
     let mut files = Vec::new();
     for input in input {
         for path in paths_of(input)? {
-            if seen.insert(path.clone()) {
+            if !is_output(&path, out) && seen.insert(path.clone()) {
                 let metadata = fs::metadata(&path)
                     .with_context(|| format!("{}: cannot read", path.display()))?;
                 files.push(SourceFile {
@@ -84,6 +90,16 @@ pub fn list(input: &[String]) -> Result<Vec<SourceFile>> {
         }
     }
     Ok(files)
+}
+
+fn is_output(path: &Path, out: &Path) -> bool {
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let is_ours = OUTPUT_NAMES.contains(&name) || tokenizer::FILE_NAMES.contains(&name);
+    let same_dir = || Some(path.parent()?.canonicalize().ok()? == out.canonicalize().ok()?);
+    is_ours && same_dir().unwrap_or(false)
 }
 
 /// An existing path is itself, also where its name looks like a glob.

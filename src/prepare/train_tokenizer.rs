@@ -20,20 +20,16 @@ use indicatif::MultiProgress;
 use std::vec;
 use tokenizers::{
     AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
-    SplitDelimiterBehavior, TokenizerBuilder, TokenizerImpl,
+    TokenizerBuilder, TokenizerImpl,
     models::bpe::{BPE, BpeTrainer},
-    pre_tokenizers::{
-        byte_level::ByteLevel,
-        sequence::Sequence,
-        split::{Split, SplitPattern},
-    },
+    pre_tokenizers::byte_level::ByteLevel,
 };
 
 /// Text the merges are counted on. Of a larger input so much is drawn, document by document, by a hash of the text:
 /// frequencies settle long before, and counts stay within the trainer's 32 bits.
 const SAMPLE_BYTES: u64 = 256 << 20;
-/// Text that one thread takes at a time; cut behind a line break.
-const PIECE_BYTES: usize = 1 << 20;
+/// Text that one thread takes at a time.
+const PIECE_BYTES: usize = 1 << 18;
 
 type ByteLevelBpe = TokenizerImpl<
     BPE,
@@ -106,15 +102,10 @@ pub fn train(
 /// The pipeline of the published file, but for its BOS template.
 fn untrained() -> Result<ByteLevelBpe> {
     let failed = |error: tokenizers::Error| anyhow!("cannot set up the tokenizer: {error}");
-    let pattern = SplitPattern::Regex(llama3::SPLIT_PATTERN.into());
-    let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(failed)?;
-    let to_bytes = ByteLevel::new(false, true, false);
     TokenizerBuilder::new()
         .with_model(BPE::builder().ignore_merges(true).build().map_err(failed)?)
         .with_normalizer(None)
-        .with_pre_tokenizer(Some(
-            Sequence::new(vec![split.into(), to_bytes.into()]).into(),
-        ))
+        .with_pre_tokenizer(Some(serde_json::from_value(llama3::pre_tokenizer())?))
         .with_post_processor(Some(ByteLevel::new(true, false, true).into()))
         .with_decoder(Some(ByteLevel::new(true, true, true).into()))
         .build()
@@ -165,7 +156,7 @@ impl<'a> Sample<'a> {
         let texts = batch.documents.into_iter().map(|document| document.text);
         let drawn: Vec<String> = texts
             .filter(|text| self.is_drawn(text))
-            .flat_map(pieces)
+            .flat_map(|text| owned_pieces(&text))
             .collect();
         self.pieces = drawn.into_iter();
         Ok(true)
@@ -199,36 +190,8 @@ impl Iterator for Sample<'_> {
     }
 }
 
-/// Cuts a long text behind line breaks, where the split pattern cuts it anyway but for blank lines.
-fn pieces(mut text: String) -> Vec<String> {
-    let mut pieces = Vec::new();
-    while let Some(line_end) = text
-        .as_bytes()
-        .iter()
-        .skip(PIECE_BYTES)
-        .position(|byte| *byte == b'\n')
-    {
-        let rest = text.split_off(PIECE_BYTES + line_end + 1);
-        pieces.push(std::mem::replace(&mut text, rest));
-    }
-    pieces.push(text);
-    pieces
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_are_the_text_cut_behind_line_breaks() {
-        let text = "äöü and more\n".repeat(PIECE_BYTES / 4);
-        let pieces = pieces(text.clone());
-        assert!(pieces.len() > 2);
-        assert!(
-            pieces[..pieces.len() - 1]
-                .iter()
-                .all(|piece| piece.ends_with('\n'))
-        );
-        assert_eq!(pieces.concat(), text);
-    }
+fn owned_pieces(text: &str) -> Vec<String> {
+    llama3::pieces(text, PIECE_BYTES)
+        .map(str::to_owned)
+        .collect()
 }

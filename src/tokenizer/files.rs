@@ -15,6 +15,9 @@ const CONFIG: &str = "tokenizer_config.json";
 /// Kept and passed on with the tokenizer. The first that names a role wins.
 const COMPANIONS: [&str; 3] = [CONFIG, "special_tokens_map.json", "chat_template.jinja"];
 
+/// The names of all files that [`super::Tokenizer::write_to`] may write.
+pub const FILE_NAMES: [&str; 4] = [TOKENIZER, COMPANIONS[0], COMPANIONS[1], COMPANIONS[2]];
+
 /// The bytes of the files, and what they say about special tokens.
 #[derive(Debug, Default)]
 pub(super) struct TokenizerFiles {

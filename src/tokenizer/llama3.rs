@@ -1,5 +1,7 @@
 //! What is Llama 3's own: the split pattern and the names of the special tokens.
 
+use serde_json::{Value, json};
+
 /// Splits text into the pieces within which bytes are merged (Llama 3's `tokenizer.json` and `tokenizer.model` alike).
 pub const SPLIT_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
@@ -26,3 +28,51 @@ pub const SPECIAL_TOKENS: [&str; 6] = [
     EOT_ID,
     PAD,
 ];
+
+/// The `pre_tokenizer` of Llama 3's `tokenizer.json`: the split pattern, then bytes.
+#[must_use]
+pub fn pre_tokenizer() -> Value {
+    let split = json!({
+        "type": "Split", "pattern": {"Regex": SPLIT_PATTERN}, "behavior": "Isolated", "invert": false,
+    });
+    let to_bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false});
+    json!({"type": "Sequence", "pretokenizers": [split, to_bytes]})
+}
+
+/// Cuts a text into pieces of at least `piece_bytes` where the split pattern cuts it anyway: between a line break and a
+/// visible ASCII character. (Every match that takes in a line break takes in the white space behind it as well, and
+/// none looks back.) Tokenized one by one, the pieces give the ids of the whole, in a fraction of the memory.
+pub fn pieces(text: &str, piece_bytes: usize) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let mut pairs = rest
+            .as_bytes()
+            .windows(2)
+            .skip(piece_bytes.saturating_sub(1));
+        let cut = pairs.position(|pair| pair[0] == b'\n' && pair[1].is_ascii_graphic());
+        let end = cut.map_or(rest.len(), |cut| cut + piece_bytes.max(1));
+        let (piece, later) = rest.split_at(end);
+        rest = later;
+        Some(piece)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_the_text_cut_between_a_line_break_and_a_letter() {
+        let cut = |text, bytes| pieces(text, bytes).collect::<Vec<_>>();
+        assert_eq!(
+            cut("ab\ncd\n\n\nef\n gh\nä\n", 1),
+            ["ab\n", "cd\n\n\n", "ef\n gh\nä\n"]
+        );
+        assert_eq!(cut("ab\ncd\nef", 4), ["ab\ncd\n", "ef"]);
+        assert_eq!(cut("ab\ncd\nef", 3), ["ab\n", "cd\n", "ef"]);
+        assert!(cut("", 3).is_empty());
+    }
+}

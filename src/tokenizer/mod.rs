@@ -7,10 +7,15 @@ mod files;
 mod fingerprint;
 pub mod llama3;
 
+pub use files::FILE_NAMES;
+
 use crate::storage;
 use anyhow::{Result, anyhow};
 use files::TokenizerFiles;
-use std::path::Path;
+use std::{
+    panic::{self, AssertUnwindSafe},
+    path::Path,
+};
 
 /// A tokenizer as the Hub publishes it (`tokenizer.json`). Cheap to share: every method takes `&self`, and any number
 /// of threads may encode at once.
@@ -20,7 +25,12 @@ pub struct Tokenizer {
     files: TokenizerFiles,
     fingerprint: String,
     vocab_size: usize,
+    /// Whether [`llama3::pieces`] may be tokenized one by one.
+    splits_as_llama3: bool,
 }
+
+/// Text tokenized at once where it may be cut; the library takes over a hundred times as much memory.
+const PIECE_BYTES: usize = 1 << 16;
 
 impl Tokenizer {
     /// Reads a `tokenizer.json`, or a folder that holds one; `tokenizer_config.json` and its like are read from beside it.
@@ -54,6 +64,7 @@ impl Tokenizer {
         Ok(Self {
             vocab_size: vocabulary.last().map_or(0, |(id, _)| *id as usize + 1),
             fingerprint: fingerprint::of(&vocabulary),
+            splits_as_llama3: splits_as_llama3(&inner)?,
             inner,
             files,
         })
@@ -64,7 +75,14 @@ impl Tokenizer {
     /// # Errors
     /// When the tokenizer cannot express the text.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        self.encode_with(text, false)
+        if !self.splits_as_llama3 {
+            return self.encode_with(text, false);
+        }
+        let mut ids = Vec::with_capacity(text.len() / 3);
+        for piece in llama3::pieces(text, PIECE_BYTES) {
+            ids.extend(self.encode_with(piece, false)?);
+        }
+        Ok(ids)
     }
 
     /// The ids of the text as the start of something to continue: with what the tokenizer's own files put around it
@@ -77,10 +95,14 @@ impl Tokenizer {
     }
 
     fn encode_with(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>> {
-        let encoding = self
-            .inner
-            .encode_fast(text, add_special_tokens)
-            .map_err(|error| anyhow!("cannot tokenize: {error}"))?;
+        // The regular expressions of the library panic when they give up (ten million spaces in a row).
+        let encoding = panic::catch_unwind(AssertUnwindSafe(|| {
+            self.inner.encode_fast(text, add_special_tokens)
+        }))
+        .map_err(|_| {
+            anyhow!("cannot tokenize: the tokenizer's split pattern gave up on this text")
+        })?
+        .map_err(|error| anyhow!("cannot tokenize: {error}"))?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -172,5 +194,85 @@ impl Tokenizer {
 
     fn role(&self, role: &str) -> Option<u32> {
         self.token_id(self.files.role(role)?)
+    }
+}
+
+/// Whether text is split as by Llama 3's published file, and nothing is done to it before.
+fn splits_as_llama3(inner: &tokenizers::Tokenizer) -> Result<bool> {
+    let added = inner.get_added_tokens_decoder();
+    Ok(inner.get_normalizer().is_none()
+        && added.values().all(|token| token.special)
+        && serde_json::to_value(inner.get_pre_tokenizer())? == llama3::pre_tokenizer())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A text of everything the split pattern looks at, in an order that only the seed knows.
+    fn tangled(mut seed: u64) -> String {
+        let parts = [
+            "\n",
+            "\n",
+            "\r\n",
+            "\n\n",
+            " ",
+            "  ",
+            "\t",
+            "\u{a0}",
+            "\u{2028}",
+            "a",
+            "It's",
+            "'LL",
+            "12345",
+            "ünï",
+            "東",
+            "{",
+            ");",
+            "_",
+            "<|eot_id|>",
+            "\0",
+            "!",
+            "word",
+        ];
+        let mut next = || {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            parts[(seed >> 33) as usize % parts.len()]
+        };
+        (0..400).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn pieces_tokenized_one_by_one_give_the_ids_of_the_whole() {
+        let tokenizer = Tokenizer::load(Path::new("tests/fixtures/tokenizer")).unwrap();
+        assert!(tokenizer.splits_as_llama3);
+        let mut cuts = 0;
+        for seed in 0..200 {
+            let text = tangled(seed);
+            let pieces: Vec<&str> = llama3::pieces(&text, 1).collect();
+            let encode = |text| tokenizer.encode_with(text, false).unwrap();
+            let ids: Vec<u32> = pieces.iter().flat_map(|piece| encode(piece)).collect();
+            assert_eq!(ids, encode(&text), "{text:?}");
+            cuts += pieces.len() - 1;
+        }
+        assert!(cuts > 2000, "{cuts}");
+    }
+
+    #[test]
+    fn another_split_pattern_is_not_cut() {
+        let json = Tokenizer::load(Path::new("tests/fixtures/tokenizer")).unwrap();
+        let json = String::from_utf8(json.json().to_vec()).unwrap();
+        let other = json.replace("{1,3}", "{1,2}");
+        assert_ne!(other, json);
+        assert!(!Tokenizer::from_json(other).unwrap().splits_as_llama3);
+    }
+
+    #[test]
+    fn a_text_that_the_pattern_gives_up_on_is_an_error() {
+        let tokenizer = Tokenizer::load(Path::new("tests/fixtures/tokenizer")).unwrap();
+        let error = tokenizer.encode(&" ".repeat(11_000_000)).unwrap_err();
+        assert!(error.to_string().contains("gave up"), "{error}");
     }
 }

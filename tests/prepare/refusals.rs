@@ -153,6 +153,18 @@ fn the_same_request_again_does_nothing_and_another_is_refused() {
 }
 
 #[test]
+fn an_output_folder_within_the_input_is_not_read_back() {
+    let mut case = Case::new(&[
+        ("a.txt", b"text"),
+        ("deep/tokenizer.json", b"{\"text\": \"no tokenizer\"}"),
+    ]);
+    case.config.out = Some(case.dir.path().join("input"));
+    case.run().unwrap();
+    assert_eq!(case.documents(Split::Train), ["text", "no tokenizer"]);
+    assert_eq!(case.run().unwrap()["already_prepared"], true);
+}
+
+#[test]
 fn an_unfinished_folder_is_started_over_and_a_foreign_one_left_alone() {
     let mut case = Case::new(&[("a.jsonl", &jsonl(50))]);
     case.config.shard_tokens = 64;
