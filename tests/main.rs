@@ -1,6 +1,11 @@
 //! The one integration binary: a module per room.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that meets one has failed
 
+mod common;
 mod layers;
+mod model_parity;
+mod optimizer;
 mod prepare;
 mod tokenizer;
+mod training;
+mod weights;

@@ -42,6 +42,7 @@ pub fn run(request: &Request) -> Result<Output> {
     }
     let tokenizer = Tokenizer::load(&request.checkpoint)?;
     let prompts: Result<Vec<_>> = request
+        .options
         .prompts
         .iter()
         .map(|prompt| tokenizer.encode_prompt(prompt))

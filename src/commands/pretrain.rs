@@ -30,7 +30,7 @@ fn check(request: &TrainingRequest) -> Result<Parts<'_, TokenDataset>> {
     let start = request.start();
     folder.check(&start)?;
     let dir = data_folder(config)?;
-    let data = if request.dry_run && will_be_prepared(config, &dir) {
+    let data = if request.dry_run && will_be_prepared(config, &dir)? {
         None
     } else {
         Some(open_data(config, &dir)?)
@@ -93,8 +93,8 @@ fn data_folder(config: &Config) -> Result<PathBuf> {
     })
 }
 
-fn will_be_prepared(config: &Config, dir: &Path) -> bool {
-    !config.prepare.input.is_empty() && !Manifest::path(dir).exists()
+fn will_be_prepared(config: &Config, dir: &Path) -> Result<bool> {
+    Ok(!config.prepare.input.is_empty() && Manifest::read(dir)?.is_none())
 }
 
 /// The two splits; made from `prepare.input` first, where that is given and has not been done.

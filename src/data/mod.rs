@@ -3,8 +3,8 @@
 mod batch;
 mod dataset;
 mod loader;
-mod manifest;
-mod npy;
+pub mod manifest;
+pub mod npy;
 mod prepared_folder;
 mod random_tokens;
 mod sampler;
