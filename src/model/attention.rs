@@ -41,7 +41,9 @@ impl Attention {
     }
 
     pub(super) fn initialize(&self, std: f64, residual_std: f64) {
-        [&self.wq, &self.wk, &self.wv].map(|linear| linear.initialize(std));
+        for linear in [&self.wq, &self.wk, &self.wv] {
+            linear.initialize(std);
+        }
         self.wo.initialize(residual_std);
     }
 

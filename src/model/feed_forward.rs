@@ -23,7 +23,9 @@ impl FeedForward {
     }
 
     pub(super) fn initialize(&self, std: f64, residual_std: f64) {
-        [&self.w1, &self.w3].map(|linear| linear.initialize(std));
+        for linear in [&self.w1, &self.w3] {
+            linear.initialize(std);
+        }
         self.w2.initialize(residual_std);
     }
 

@@ -87,7 +87,7 @@ fn wrong_requests_are_refused_with_the_remedy() {
         "the glob matches no file",
     );
     refused(
-        &|config| config.input = vec!["tests/fixtures/9_stream".into()],
+        &|config| config.input = vec!["tests/fixtures/9_stream/data".into()],
         "holds no .txt, .md, .jsonl, .json or .parquet",
     );
     refused(&|config| config.out = None, "--out");
