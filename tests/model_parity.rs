@@ -12,7 +12,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor, nn};
 
-const CHECKPOINTS: [&str; 4] = ["a_mha_untied", "b_gqa_tied", "c_gqa_rope_llama3", "d_sharded_bf16"];
+const CHECKPOINTS: [&str; 4] = [
+    "a_mha_untied",
+    "b_gqa_tied",
+    "c_gqa_rope_llama3",
+    "d_sharded_bf16",
+];
 
 struct Loaded {
     dir: PathBuf,
@@ -27,17 +32,29 @@ fn load(name: &str, compute: Kind) -> Loaded {
     let store = nn::VarStore::new(Device::Cpu);
     let model = Transformer::new(&store.root(), &config, &ModelOptions { compute }).unwrap();
     hf::load(&dir, &store, &config).unwrap();
-    Loaded { dir, config, store, model }
+    Loaded {
+        dir,
+        config,
+        store,
+        model,
+    }
 }
 
 impl Loaded {
     fn ids(&self) -> Tensor {
-        Tensor::read_npy(self.dir.join("input_ids.npy")).unwrap().to_kind(Kind::Int64)
+        Tensor::read_npy(self.dir.join("input_ids.npy"))
+            .unwrap()
+            .to_kind(Kind::Int64)
     }
 
     fn logits(&self) -> Tensor {
-        let tokens = Tokens { ids: self.ids(), layout: Layout::Causal };
-        self.model.head().logits(&self.model.hidden(&tokens, Pass::Eval))
+        let tokens = Tokens {
+            ids: self.ids(),
+            layout: Layout::Causal,
+        };
+        self.model
+            .head()
+            .logits(&self.model.hidden(&tokens, Pass::Eval))
     }
 
     fn expected(&self) -> Value {
@@ -52,7 +69,10 @@ fn furthest(ours: &Tensor, theirs: &Path) -> f64 {
 
 fn assert_relative(name: &str, ours: f64, theirs: &Value, tolerance: f64) {
     let theirs = theirs.as_f64().unwrap();
-    assert!((ours - theirs).abs() / theirs < tolerance, "{name}: {ours}, expected {theirs}");
+    assert!(
+        (ours - theirs).abs() / theirs < tolerance,
+        "{name}: {ours}, expected {theirs}"
+    );
 }
 
 #[test]
@@ -71,8 +91,14 @@ fn bf16_logits_are_as_close_as_those_of_transformers() {
     let loaded = load("d_sharded_bf16", Kind::BFloat16);
     let exact = loaded.dir.join("logits.npy");
     let theirs = Tensor::read_npy(loaded.dir.join("logits_bf16_compute.npy")).unwrap();
-    let (ours, theirs) = (furthest(&loaded.logits(), &exact), furthest(&theirs, &exact));
-    assert!(ours < 1.5 * theirs, "off by {ours}, transformers by {theirs}");
+    let (ours, theirs) = (
+        furthest(&loaded.logits(), &exact),
+        furthest(&theirs, &exact),
+    );
+    assert!(
+        ours < 1.5 * theirs,
+        "off by {ours}, transformers by {theirs}"
+    );
 }
 
 #[test]
@@ -85,9 +111,16 @@ fn the_loss_and_every_gradient_are_those_of_transformers() {
         let part = |start| ids.narrow(1, start, length - 1);
         let targets = rows * (length - 1);
         let batch = TokenBatch {
-            tokens: Tokens { ids: part(0), layout: Layout::Causal },
+            tokens: Tokens {
+                ids: part(0),
+                layout: Layout::Causal,
+            },
             targets: part(1),
-            counts: Counts { targets, examples: rows, tokens: targets },
+            counts: Counts {
+                targets,
+                examples: rows,
+                tokens: targets,
+            },
         };
         let sums = CausalLm.loss_sum(&loaded.model, &batch, Pass::Train);
         let loss = &sums.loss[0].value / targets as f64;
@@ -110,7 +143,11 @@ fn the_loss_and_every_gradient_are_those_of_transformers() {
 fn parameters_are_counted_as_transformers_counts_them() {
     for name in CHECKPOINTS {
         let loaded = load(name, Kind::Float);
-        assert_eq!(Some(flops::parameters(&loaded.config)), loaded.expected()["n_params"].as_u64(), "{name}");
+        assert_eq!(
+            Some(flops::parameters(&loaded.config)),
+            loaded.expected()["n_params"].as_u64(),
+            "{name}"
+        );
         let held: usize = loaded.store.variables().values().map(Tensor::numel).sum();
         assert_eq!(held as u64, flops::parameters(&loaded.config), "{name}");
     }
@@ -121,18 +158,32 @@ fn parameters_are_counted_as_transformers_counts_them() {
 fn cached_rows_equal_whole_rows() {
     for name in CHECKPOINTS {
         let loaded = load(name, Kind::Float);
-        let whole = loaded.model.hidden(&Tokens { ids: loaded.ids(), layout: Layout::Causal }, Pass::Eval);
+        let whole = loaded.model.hidden(
+            &Tokens {
+                ids: loaded.ids(),
+                layout: Layout::Causal,
+            },
+            Pass::Eval,
+        );
         let _no_grad = tch::no_grad_guard();
         let mut cache = loaded.model.new_cache(2, 48);
         for counts in [[5, 9], [1, 1], [4, 2], [1, 3]] {
             let starts = cache.lengths().to_vec();
             let width = *counts.iter().max().unwrap();
-            let rows: Vec<Tensor> =
-                starts.iter().enumerate().map(|(row, &start)| loaded.ids().get(row as i64).narrow(0, start, width)).collect();
-            let hidden = loaded.model.extend(&Tensor::stack(&rows, 0), &counts, &mut cache);
+            let rows: Vec<Tensor> = starts
+                .iter()
+                .enumerate()
+                .map(|(row, &start)| loaded.ids().get(row as i64).narrow(0, start, width))
+                .collect();
+            let hidden = loaded
+                .model
+                .extend(&Tensor::stack(&rows, 0), &counts, &mut cache);
             for (row, (&start, &count)) in starts.iter().zip(&counts).enumerate() {
                 let part = |of: &Tensor, start| of.get(row as i64).narrow(0, start, count);
-                let off = (part(&hidden, 0) - part(&whole, start)).abs().max().double_value(&[]);
+                let off = (part(&hidden, 0) - part(&whole, start))
+                    .abs()
+                    .max()
+                    .double_value(&[]);
                 assert!(off < 1e-5, "{name}, row {row} from {start}: off by {off}");
             }
         }
@@ -144,13 +195,23 @@ fn cached_rows_equal_whole_rows() {
 fn greedy_decoding_equals_reading_everything_again() {
     let loaded = load("c_gqa_rope_llama3", Kind::Float);
     let prompts: Vec<Vec<u32>> = vec![vec![5, 6, 7], vec![200], (1..30).collect()];
-    let config = GenerateConfig { temperature: 0.0, max_new_tokens: 12, ..GenerateConfig::default() };
+    let config = GenerateConfig {
+        temperature: 0.0,
+        max_new_tokens: 12,
+        ..GenerateConfig::default()
+    };
     let completions = generate(&loaded.model, &prompts, &config, &[]).unwrap();
     for (prompt, completion) in prompts.iter().zip(completions) {
         let mut text: Vec<i64> = prompt.iter().map(|&id| i64::from(id)).collect();
         for &token in &completion.tokens {
             let ids = Tensor::from_slice(&text).unsqueeze(0);
-            let hidden = loaded.model.hidden(&Tokens { ids, layout: Layout::Causal }, Pass::Eval);
+            let hidden = loaded.model.hidden(
+                &Tokens {
+                    ids,
+                    layout: Layout::Causal,
+                },
+                Pass::Eval,
+            );
             let logits = loaded.model.head().logits(&hidden.select(1, -1));
             assert_eq!(i64::from(token), logits.argmax(-1, false).int64_value(&[0]));
             text.push(token.into());
@@ -162,14 +223,21 @@ fn greedy_decoding_equals_reading_everything_again() {
 #[test]
 fn a_row_is_sampled_alike_in_any_batch_and_stops_at_a_stop_token() {
     let loaded = load("a_mha_untied", Kind::Float);
-    let config = GenerateConfig { max_new_tokens: 16, ..GenerateConfig::default() };
+    let config = GenerateConfig {
+        max_new_tokens: 16,
+        ..GenerateConfig::default()
+    };
     let first = vec![1_u32, 2, 3];
     let alone = generate(&loaded.model, std::slice::from_ref(&first), &config, &[]).unwrap();
     let beside = generate(&loaded.model, &[first.clone(), vec![9; 20]], &config, &[]).unwrap();
     assert_eq!(alone[0], beside[0]);
     let stop = alone[0].tokens[5];
     let stopped = generate(&loaded.model, &[first], &config, &[stop]).unwrap();
-    let until = alone[0].tokens.iter().position(|&token| token == stop).unwrap();
+    let until = alone[0]
+        .tokens
+        .iter()
+        .position(|&token| token == stop)
+        .unwrap();
     assert_eq!(stopped[0].tokens, alone[0].tokens[..until]);
     assert_eq!(stopped[0].ended_by, EndedBy::StopToken);
 }
@@ -178,7 +246,9 @@ fn a_row_is_sampled_alike_in_any_batch_and_stops_at_a_stop_token() {
 fn impossible_prompts_are_refused() {
     let loaded = load("a_mha_untied", Kind::Float);
     let refuse = |prompt: Vec<u32>| {
-        generate(&loaded.model, &[prompt], &GenerateConfig::default(), &[]).unwrap_err().to_string()
+        generate(&loaded.model, &[prompt], &GenerateConfig::default(), &[])
+            .unwrap_err()
+            .to_string()
     };
     assert!(refuse(Vec::new()).contains("no token to begin with"));
     assert!(refuse(vec![1; 500]).contains("max_seq_len"));

@@ -23,10 +23,16 @@ fn twenty_steps_follow_the_reference() {
     assert_eq!(records.len(), expected.len());
     for (record, expected) in records.iter().zip(expected) {
         let off = |name: &str| {
-            let (ours, theirs) = (record[name].as_f64().unwrap(), expected[name].as_f64().unwrap());
+            let (ours, theirs) = (
+                record[name].as_f64().unwrap(),
+                expected[name].as_f64().unwrap(),
+            );
             (ours - theirs).abs() / theirs
         };
-        assert!(off("loss") < 1e-5 && off("grad_norm") < 1e-4 && off("lr") < 1e-9, "{record}\n{expected}");
+        assert!(
+            off("loss") < 1e-5 && off("grad_norm") < 1e-4 && off("lr") < 1e-9,
+            "{record}\n{expected}"
+        );
     }
     assert_eq!(column(&records, "tokens_seen").last(), Some(&2560.0));
 }
@@ -36,8 +42,14 @@ fn twenty_steps_follow_the_reference() {
 fn accumulation_does_not_change_the_curve() {
     let dir = tempfile::tempdir().unwrap();
     run_to_the_end(dir.path(), &stream_run("two", &[]));
-    run_to_the_end(dir.path(), &stream_run("four", &["train.micro_batch_size=1"]));
-    run_to_the_end(dir.path(), &stream_run("one", &["train.micro_batch_size=4"]));
+    run_to_the_end(
+        dir.path(),
+        &stream_run("four", &["train.micro_batch_size=1"]),
+    );
+    run_to_the_end(
+        dir.path(),
+        &stream_run("one", &["train.micro_batch_size=4"]),
+    );
     let run = |name: &str| metrics(&dir.path().join("runs").join(name), "train");
     for (name, tolerance) in [("loss", 1e-6), ("grad_norm", 1e-5)] {
         let reference = column(&run("two"), name);
@@ -61,10 +73,19 @@ fn run_until_killed(dir: &Path, arguments: &[String], name: &str, step: usize) {
         .unwrap();
     let run = dir.join("runs").join(name);
     let deadline = Instant::now() + Duration::from_secs(120);
-    let logged = || fs::read_to_string(run.join("metrics.jsonl")).map_or(0, |text| text.matches("\"train\"").count());
+    let logged = || {
+        fs::read_to_string(run.join("metrics.jsonl"))
+            .map_or(0, |text| text.matches("\"train\"").count())
+    };
     while logged() < step {
-        assert!(Instant::now() < deadline, "the run never reached step {step}");
-        assert!(child.try_wait().unwrap().is_none(), "the run ended before it could be killed");
+        assert!(
+            Instant::now() < deadline,
+            "the run never reached step {step}"
+        );
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the run ended before it could be killed"
+        );
         std::thread::sleep(Duration::from_millis(1));
     }
     child.kill().unwrap();
@@ -74,12 +95,27 @@ fn run_until_killed(dir: &Path, arguments: &[String], name: &str, step: usize) {
 fn assert_same_run(dir: &Path, straight: &str, cut: &str, steps: usize) {
     let records = |name: &str| metrics(&dir.join("runs").join(name), "train");
     let (straight_run, cut_run) = (records(straight), records(cut));
-    assert_eq!(column(&cut_run, "step"), (1..=steps).map(|step| step as f64).collect::<Vec<_>>());
+    assert_eq!(
+        column(&cut_run, "step"),
+        (1..=steps).map(|step| step as f64).collect::<Vec<_>>()
+    );
     for name in ["loss", "grad_norm", "lr", "tokens_seen", "epoch"] {
-        assert_eq!(column(&straight_run, name), column(&cut_run, name), "{name}");
+        assert_eq!(
+            column(&straight_run, name),
+            column(&cut_run, name),
+            "{name}"
+        );
     }
     for file in ["model.safetensors", "optimizer.safetensors"] {
-        let last = |name: &str| fs::read(dir.join("runs").join(name).join("checkpoints/latest").join(file)).unwrap();
+        let last = |name: &str| {
+            fs::read(
+                dir.join("runs")
+                    .join(name)
+                    .join("checkpoints/latest")
+                    .join(file),
+            )
+            .unwrap()
+        };
         assert!(last(straight) == last(cut), "{file} differs");
     }
 }
@@ -88,7 +124,12 @@ fn assert_same_run(dir: &Path, straight: &str, cut: &str, steps: usize) {
 fn cut_twice(shuffle: &str) {
     let dir = tempfile::tempdir().unwrap();
     // Wider rows than the reference's, so that a step lasts long enough to be killed in.
-    let settings = [shuffle, "train.max_steps=40", "checkpoint.every=5", "train.total_batch_tokens=512"];
+    let settings = [
+        shuffle,
+        "train.max_steps=40",
+        "checkpoint.every=5",
+        "train.total_batch_tokens=512",
+    ];
     run_to_the_end(dir.path(), &stream_run("straight", &settings));
     let mut cut = stream_run("cut", &settings);
     cut.extend(["--resume".to_owned(), "latest".to_owned()]);
@@ -114,11 +155,21 @@ fn a_finished_run_is_left_alone_and_a_taken_name_is_refused() {
     let arguments = stream_run("once", &[]);
     run_to_the_end(dir.path(), &arguments);
     let before = fs::read(dir.path().join("runs/once/metrics.jsonl")).unwrap();
-    llama_train(dir.path()).args(&arguments).arg("--resume").assert().success();
-    assert_eq!(fs::read(dir.path().join("runs/once/metrics.jsonl")).unwrap(), before);
+    llama_train(dir.path())
+        .args(&arguments)
+        .arg("--resume")
+        .assert()
+        .success();
+    assert_eq!(
+        fs::read(dir.path().join("runs/once/metrics.jsonl")).unwrap(),
+        before
+    );
     let refused = llama_train(dir.path()).args(&arguments).assert().code(2);
     let message = String::from_utf8(refused.get_output().stderr.clone()).unwrap();
-    assert!(message.contains("--resume") && message.contains("run.name"), "{message}");
+    assert!(
+        message.contains("--resume") && message.contains("run.name"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -139,7 +190,10 @@ fn sigterm_saves_and_exits_with_143() {
         assert!(Instant::now() < deadline);
         std::thread::sleep(Duration::from_millis(5));
     }
-    let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let sent = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .unwrap();
     assert!(sent.success());
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(143));
@@ -148,7 +202,10 @@ fn sigterm_saves_and_exits_with_143() {
     let state = fs::read_to_string(run.join("checkpoints/latest/llama_train_state.json")).unwrap();
     let state: Value = serde_json::from_str(&state).unwrap();
     assert_eq!(state["step"], summary["step"]);
-    assert_eq!(metrics_lines(&run) as u64, summary["step"].as_u64().unwrap());
+    assert_eq!(
+        metrics_lines(&run) as u64,
+        summary["step"].as_u64().unwrap()
+    );
 }
 
 fn metrics_lines(run: &Path) -> usize {
@@ -159,9 +216,20 @@ fn metrics_lines(run: &Path) -> usize {
 #[test]
 fn non_finite_steps_are_skipped_and_end_the_run() {
     let dir = tempfile::tempdir().unwrap();
-    let arguments = stream_run("diverged", &["optim.max_lr=1e38", "optim.grad_clip=0", "train.max_skipped_steps=3"]);
+    let arguments = stream_run(
+        "diverged",
+        &[
+            "optim.max_lr=1e38",
+            "optim.grad_clip=0",
+            "train.max_skipped_steps=3",
+        ],
+    );
     let failed = llama_train(dir.path()).args(&arguments).assert().code(1);
     let message = String::from_utf8(failed.get_output().stderr.clone()).unwrap();
     assert!(message.contains("had no finite gradient"), "{message}");
-    assert!(dir.path().join("runs/diverged/checkpoints/latest/model.safetensors").exists());
+    assert!(
+        dir.path()
+            .join("runs/diverged/checkpoints/latest/model.safetensors")
+            .exists()
+    );
 }

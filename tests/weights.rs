@@ -10,7 +10,13 @@ use tch::{Device, Kind, nn};
 fn load(dir: &Path) -> anyhow::Result<(nn::VarStore, llama_train::config::ModelConfig)> {
     let config = hf::read_config(dir)?;
     let store = nn::VarStore::new(Device::Cpu);
-    let _model = Transformer::new(&store.root(), &config, &ModelOptions { compute: Kind::Float })?;
+    let _model = Transformer::new(
+        &store.root(),
+        &config,
+        &ModelOptions {
+            compute: Kind::Float,
+        },
+    )?;
     hf::load(dir, &store, &config)?;
     Ok((store, config))
 }
@@ -50,7 +56,9 @@ fn every_tensor_that_does_not_fit_is_named() {
     for (name, tensor) in &mut tensors {
         match name.as_str() {
             "lm_head.weight" => *tensor = tensor.narrow(0, 0, 7),
-            "model.layers.0.mlp.up_proj.weight" => "model.layers.0.mlp.other.weight".clone_into(name),
+            "model.layers.0.mlp.up_proj.weight" => {
+                "model.layers.0.mlp.other.weight".clone_into(name)
+            }
             _ => {}
         }
     }
@@ -73,7 +81,10 @@ fn a_cut_file_is_named() {
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     let message = format!("{:#}", load(dir.path()).unwrap_err());
-    assert!(message.contains("model.safetensors: not a valid safetensors file"), "{message}");
+    assert!(
+        message.contains("model.safetensors: not a valid safetensors file"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -88,7 +99,9 @@ fn other_architectures_are_refused_with_the_reason() {
     };
     assert!(refuse("\"silu\"", "\"gelu\"").contains("hidden_act is \"gelu\""));
     assert!(refuse("LlamaForCausalLM", "MistralForCausalLM").contains("MistralForCausalLM"));
-    assert!(refuse("\"attention_bias\": false", "\"attention_bias\": true").contains("attention_bias"));
+    assert!(
+        refuse("\"attention_bias\": false", "\"attention_bias\": true").contains("attention_bias")
+    );
     let yarn = "\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 2.0}";
     assert!(refuse("\"rope_scaling\": null", yarn).contains("yarn"));
 }

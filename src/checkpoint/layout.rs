@@ -43,6 +43,15 @@ pub(super) fn step_dir(folder: &Path, step: u64) -> PathBuf {
     folder.join(format!("step_{step:08}"))
 }
 
+/// The step of the checkpoint that a link in the folder names.
+pub(super) fn linked_step(folder: &Path, link: &str) -> Option<u64> {
+    step_of(fs::read_link(folder.join(link)).ok()?.to_str()?)
+}
+
+fn step_of(name: &str) -> Option<u64> {
+    name.strip_prefix("step_")?.parse().ok()
+}
+
 /// The steps of the checkpoints in the folder, in rising order; other names are passed over.
 pub(super) fn steps(folder: &Path) -> Result<Vec<u64>> {
     if !folder.exists() {
@@ -51,15 +60,7 @@ pub(super) fn steps(folder: &Path) -> Result<Vec<u64>> {
     let entries = fs::read_dir(folder)
         .with_context(|| format!("{}: cannot read the folder", folder.display()))?;
     let mut steps: Vec<u64> = entries
-        .filter_map(|entry| {
-            entry
-                .ok()?
-                .file_name()
-                .to_str()?
-                .strip_prefix("step_")?
-                .parse()
-                .ok()
-        })
+        .filter_map(|entry| step_of(entry.ok()?.file_name().to_str()?))
         .collect();
     steps.sort_unstable();
     Ok(steps)

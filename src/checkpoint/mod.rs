@@ -8,6 +8,7 @@ mod resume;
 mod retention;
 mod save;
 
+pub use resume::newest_first;
 pub use retention::Retention;
 
 use crate::config::ModelConfig;

@@ -1,7 +1,6 @@
 //! Reading a checkpoint back.
 
 use super::{Checkpointer, Moments, ResumeFrom, generators, layout};
-use crate::bad_request;
 use crate::optim::AdamW;
 use crate::torch;
 use crate::weights::{hf, safetensors};
@@ -12,6 +11,21 @@ use std::{
     path::{Path, PathBuf},
 };
 use tch::nn;
+
+/// The checkpoints below `folder`: the one that `latest` names, then those of earlier steps. Later ones belong to a
+/// course that was given up for an earlier checkpoint.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn newest_first(folder: &Path) -> Result<Vec<PathBuf>> {
+    let steps = layout::steps(folder)?;
+    let latest = layout::linked_step(folder, layout::LATEST).filter(|step| steps.contains(step));
+    let current = steps
+        .into_iter()
+        .rev()
+        .filter(|&step| latest.is_none_or(|latest| step <= latest));
+    Ok(current.map(|step| layout::step_dir(folder, step)).collect())
+}
 
 impl Checkpointer {
     /// Loads weights, moments and generators, and returns the folder and the state. None when there is no checkpoint
@@ -27,14 +41,8 @@ impl Checkpointer {
         moments: Moments,
     ) -> Result<Option<(PathBuf, S)>> {
         let candidates = match from {
-            ResumeFrom::Path(dir) if dir.is_dir() => vec![dir.clone()],
-            ResumeFrom::Path(dir) => {
-                return Err(bad_request!(
-                    "--resume {}: there is no such checkpoint folder",
-                    dir.display()
-                ));
-            }
-            ResumeFrom::Latest => self.newest_first()?,
+            ResumeFrom::Path(dir) => vec![dir.clone()],
+            ResumeFrom::Latest => newest_first(&self.folder)?,
         };
         let mut newest_error = None;
         for dir in candidates {
@@ -52,15 +60,6 @@ impl Checkpointer {
         newest_error.map_or(Ok(None), |error| {
             Err(error.context("no checkpoint of this run can be resumed"))
         })
-    }
-
-    fn newest_first(&self) -> Result<Vec<PathBuf>> {
-        let steps = layout::steps(&self.folder)?;
-        Ok(steps
-            .into_iter()
-            .rev()
-            .map(|step| layout::step_dir(&self.folder, step))
-            .collect())
     }
 
     fn restore<S: DeserializeOwned>(

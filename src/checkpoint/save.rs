@@ -93,7 +93,7 @@ impl Checkpointer {
 
     fn delete_superseded(&self) -> Result<()> {
         let best = match self.keep_best {
-            Keep::Always => self.best_step(),
+            Keep::Always => layout::linked_step(&self.folder, layout::BEST),
             Keep::WhileRecent => None,
         };
         for step in self
@@ -105,11 +105,6 @@ impl Checkpointer {
                 .with_context(|| format!("{}: cannot delete the old checkpoint", dir.display()))?;
         }
         Ok(())
-    }
-
-    fn best_step(&self) -> Option<u64> {
-        let target = fs::read_link(self.folder.join(layout::BEST)).ok()?;
-        target.to_str()?.strip_prefix("step_")?.parse().ok()
     }
 }
 

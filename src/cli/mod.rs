@@ -17,6 +17,7 @@ use std::process::ExitCode;
 pub fn run() -> ExitCode {
     torch::load_accelerator();
     torch::install_panic_hook();
+    torch::report_file_size_limit();
     logging::init();
     let cli = Cli::parse();
     let json = cli.verb.common().json;

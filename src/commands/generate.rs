@@ -2,9 +2,9 @@
 
 use super::Output;
 use crate::bad_request;
-use crate::config::{DeviceChoice, GenerateConfig, Precision};
+use crate::config::{DeviceChoice, GenerateConfig, ModelConfig, Precision};
 use crate::dist::LaunchEnv;
-use crate::generate::{Completion, EndedBy, generate};
+use crate::generate::{Completion, EndedBy, generate, tokens_needed};
 use crate::model::{ModelOptions, Transformer};
 use crate::tokenizer::Tokenizer;
 use crate::torch;
@@ -12,7 +12,7 @@ use crate::train::compute_kind;
 use crate::weights::hf;
 use anyhow::Result;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tch::nn;
 
 /// What to write, and with which model.
@@ -48,7 +48,9 @@ pub fn run(request: &Request) -> Result<Output> {
         .map(|prompt| tokenizer.encode_prompt(prompt))
         .collect();
     let prompts = prompts?;
-    let model = load_model(request, &request.checkpoint)?;
+    let config = hf::read_config(&request.checkpoint)?;
+    tokens_needed(&prompts, request.options.max_new_tokens, config.max_seq_len)?;
+    let model = load_model(request, &config)?;
     let completions =
         torch::catch(|| generate(&model, &prompts, &request.options, &tokenizer.stop_tokens()))?;
     let mut written = Vec::new();
@@ -70,16 +72,15 @@ pub fn run(request: &Request) -> Result<Output> {
     })
 }
 
-fn load_model(request: &Request, dir: &Path) -> Result<Transformer> {
-    let config = hf::read_config(dir)?;
+fn load_model(request: &Request, config: &ModelConfig) -> Result<Transformer> {
     let device = torch::select_device(request.device, LaunchEnv::read()?.local_rank)?;
     torch::set_threads(request.threads);
     let store = nn::VarStore::new(device);
     let options = ModelOptions {
         compute: compute_kind(request.precision, device),
     };
-    let model = Transformer::new(&store.root(), &config, &options)?;
-    hf::load(dir, &store, &config)?;
+    let model = Transformer::new(&store.root(), config, &options)?;
+    hf::load(&request.checkpoint, &store, config)?;
     Ok(model)
 }
 

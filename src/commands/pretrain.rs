@@ -9,6 +9,7 @@ use crate::dist::LaunchEnv;
 use crate::objective::CausalLm;
 use crate::tokenizer::Tokenizer;
 use crate::train::{BatchPlan, Parts, RunFolder, RunPlan};
+use crate::weights::hf;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,43 +31,33 @@ fn check(request: &TrainingRequest) -> Result<Parts<'_, TokenDataset>> {
     let start = request.start();
     folder.check(&start)?;
     let dir = data_folder(config)?;
+    let source = training::model_folder(config, &folder, &start)?;
+    let of_source = source.as_deref().map(hf::read_config).transpose()?;
     let data = if request.dry_run && will_be_prepared(config, &dir)? {
         None
     } else {
         Some(open_data(config, &dir)?)
     };
     let train = data.as_ref().map(|(train, _)| train);
-    let init_from = training::init_from(config);
-    let tokenizer = training::find_tokenizer(config, &dir, init_from.as_deref())?;
+    let tokenizer = training::find_tokenizer(config, source.as_deref(), &dir)?;
     training::check_same_tokenizer(&dir, train, tokenizer.as_deref())?;
-    let vocab_size = vocab_size(config, train, tokenizer.as_deref());
-    let model = training::model_shape(config, &folder, &start, init_from.as_deref(), vocab_size)?;
-    check_model(config, &model, &dir, train)?;
-    let windows = |shards| {
-        Arc::new(TokenDataset::new(
-            shards,
-            config.train.seq_len,
-            model.vocab_size,
-        ))
+    let model = match of_source {
+        Some(model) => model,
+        None => {
+            let vocab_size = vocab_size(config, train, tokenizer.as_deref());
+            let seq_len = config.train.seq_len as i64;
+            config.model.resolve(vocab_size, seq_len)?
+        }
     };
-    let (train, val) = data.map_or_else(Default::default, |(train, val)| {
-        (train.into_shards(), val.into_shards())
-    });
-    let is_prepared = !train.is_empty();
-    let (train, val) = (windows(train), windows(val));
-    if train.is_empty() && is_prepared {
-        return Err(bad_request!(
-            "{}: the train split has no window of train.seq_len = {} tokens; lower it or prepare more text",
-            dir.display(),
-            config.train.seq_len
-        ));
-    }
+    check_model(config, &model, &dir, train)?;
+    training::check_samples(&config.generate, tokenizer.as_deref(), model.max_seq_len)?;
+    let (train, val) = windows(config, &dir, data, model.vocab_size)?;
     let batch = BatchPlan::new(&config.train, launch.world_size);
     let plan = RunPlan::new(&model, &batch, train.len(), config.train.max_steps);
     Ok(Parts {
         config,
         model,
-        init_from,
+        init_from: training::init_from(config),
         tokenizer,
         train,
         val,
@@ -77,6 +68,35 @@ fn check(request: &TrainingRequest) -> Result<Parts<'_, TokenDataset>> {
         start_step: request.start_step,
         moments: request.moments(),
     })
+}
+
+/// The windows of both splits; of none where the data is still to be prepared.
+fn windows(
+    config: &Config,
+    dir: &Path,
+    data: Option<(PreparedFolder, PreparedFolder)>,
+    vocab_size: i64,
+) -> Result<(Arc<TokenDataset>, Arc<TokenDataset>)> {
+    let seq_len = config.train.seq_len;
+    let is_prepared = data.is_some();
+    let (train, val) = data.map_or_else(Default::default, |(train, val)| {
+        (train.into_shards(), val.into_shards())
+    });
+    let [train, val] =
+        [train, val].map(|shards| Arc::new(TokenDataset::new(shards, seq_len, vocab_size)));
+    if is_prepared && train.is_empty() {
+        return Err(bad_request!(
+            "{}: the train split has no window of train.seq_len = {seq_len} tokens; lower it or prepare more text",
+            dir.display()
+        ));
+    }
+    if is_prepared && val.is_empty() && config.validate.every > 0 {
+        log::warn!(
+            "{}: the val split has no window of {seq_len} tokens, so nothing is validated",
+            dir.display()
+        );
+    }
+    Ok((train, val))
 }
 
 fn data_folder(config: &Config) -> Result<PathBuf> {

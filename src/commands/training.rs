@@ -2,9 +2,10 @@
 
 use super::Output;
 use crate::bad_request;
-use crate::checkpoint::{Moments, ResumeFrom};
-use crate::config::{Config, ModelConfig};
+use crate::checkpoint::{self, Moments, ResumeFrom};
+use crate::config::{Config, GenerateConfig};
 use crate::data::{Dataset, PreparedFolder};
+use crate::generate::tokens_needed;
 use crate::logging;
 use crate::metrics::{ConsoleSink, JsonlSink};
 use crate::objective::Objective;
@@ -56,52 +57,74 @@ pub fn init_from(config: &Config) -> Option<PathBuf> {
     config.model.init_from.as_ref().map(PathBuf::from)
 }
 
-/// The model's shape: the run's own checkpoint's when resuming, else that of the weights it starts from, else
-/// `[model]`'s.
+/// The folder that says what the model is: the newest readable checkpoint where a run is resumed, else the weights it
+/// starts from; none where `[model]` alone does.
 ///
 /// # Errors
-/// A bad request when none of them says enough.
-pub fn model_shape(
-    config: &Config,
-    folder: &RunFolder,
-    start: &Start,
-    init_from: Option<&Path>,
-    vocab_size: Option<i64>,
-) -> Result<ModelConfig> {
-    if let Start::Resume(from) = start {
-        let dir = match from {
-            ResumeFrom::Latest => folder.checkpoints().join("latest"),
-            ResumeFrom::Path(dir) => dir.clone(),
-        };
-        if dir.join("config.json").exists() {
-            return hf::read_config(&dir);
+/// A bad request when the checkpoint asked for is missing.
+pub fn model_folder(config: &Config, folder: &RunFolder, start: &Start) -> Result<Option<PathBuf>> {
+    let checkpoints = match start {
+        Start::Fresh => Vec::new(),
+        Start::Resume(ResumeFrom::Latest) => checkpoint::newest_first(&folder.checkpoints())?,
+        Start::Resume(ResumeFrom::Path(dir)) if dir.is_dir() => vec![dir.clone()],
+        Start::Resume(ResumeFrom::Path(dir)) => {
+            return Err(bad_request!(
+                "--resume {}: there is no such checkpoint folder",
+                dir.display()
+            ));
         }
-    }
-    match init_from {
-        Some(dir) => hf::read_config(dir),
-        None => config
-            .model
-            .resolve(vocab_size, config.train.seq_len as i64),
-    }
+    };
+    let readable = checkpoints
+        .into_iter()
+        .find(|dir| hf::read_config(dir).is_ok());
+    Ok(readable.or_else(|| init_from(config)))
 }
 
-/// The tokenizer that goes with the data and the model: `tokenizer.path`, else the data folder's own, else that of
-/// the weights. Token shards without any can be trained on, but not sampled from.
+/// The tokenizer that goes with the model: `tokenizer.path`, else the one beside the weights, else the data's own.
+/// Token shards without any can be trained on, but not sampled from.
 ///
 /// # Errors
 /// When its file cannot be read.
 pub fn find_tokenizer(
     config: &Config,
+    model: Option<&Path>,
     data: &Path,
-    init_from: Option<&Path>,
 ) -> Result<Option<Arc<Tokenizer>>> {
     let beside = |dir: &Path| dir.join("tokenizer.json").exists().then(|| dir.to_owned());
     let path = config.tokenizer.path.as_ref().map(PathBuf::from);
     let path = path
-        .or_else(|| beside(data))
-        .or_else(|| init_from.and_then(beside));
+        .or_else(|| model.and_then(beside))
+        .or_else(|| beside(data));
     path.map(|path| Ok(Arc::new(Tokenizer::load(&path)?)))
         .transpose()
+}
+
+/// Holds the samples that are wanted during training against what the model reads.
+///
+/// # Errors
+/// A bad request when a prompt is too long.
+pub fn check_samples(
+    config: &GenerateConfig,
+    tokenizer: Option<&Tokenizer>,
+    max_seq_len: i64,
+) -> Result<()> {
+    if config.every == 0 || config.prompts.is_empty() {
+        return Ok(());
+    }
+    let Some(tokenizer) = tokenizer else {
+        log::warn!(
+            "generate.every: there is no tokenizer.json beside the data or the weights, so no samples"
+        );
+        return Ok(());
+    };
+    let encode = |prompt: &String| tokenizer.encode_prompt(prompt);
+    let prompts = config
+        .prompts
+        .iter()
+        .map(encode)
+        .collect::<Result<Vec<_>>>()?;
+    tokens_needed(&prompts, config.max_new_tokens, max_seq_len)?;
+    Ok(())
 }
 
 /// Refuses data that was made with another tokenizer than the model's.
@@ -174,6 +197,12 @@ fn summary_output(run_dir: &Path, state: &TrainState, summary: &Summary) -> Resu
         Stopped::Signal(signal) => ("signal", signal.exit_code()),
     };
     let best_val_loss = state.early_stopping.best_loss;
+    // A run that was finished already has saved nothing now.
+    let latest = run_dir.join("checkpoints/latest");
+    let checkpoint = summary
+        .checkpoint
+        .clone()
+        .or(latest.exists().then_some(latest));
     let json = json!({
         "run_dir": run_dir,
         "step": state.step,
@@ -181,7 +210,7 @@ fn summary_output(run_dir: &Path, state: &TrainState, summary: &Summary) -> Resu
         "loss": summary.loss,
         "val_loss": summary.val_loss,
         "best_val_loss": best_val_loss,
-        "checkpoint": summary.checkpoint,
+        "checkpoint": checkpoint,
         "stopped": stopped,
         "seconds": summary.elapsed.as_secs_f64(),
     });
@@ -201,7 +230,7 @@ fn summary_output(run_dir: &Path, state: &TrainState, summary: &Summary) -> Resu
         }
     }
     write!(text, ", {:.0} s", summary.elapsed.as_secs_f64())?;
-    if let Some(checkpoint) = &summary.checkpoint {
+    if let Some(checkpoint) = &checkpoint {
         write!(text, "\ncheckpoint: {}", checkpoint.display())?;
         write!(
             text,

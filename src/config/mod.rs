@@ -24,6 +24,9 @@ pub use sections::{
     RunConfig, TokenizerConfig, TrainConfig, ValidateConfig, WandbConfig,
 };
 
+/// A key and what is wrong with its value.
+pub type Problem = (&'static str, String);
+
 /// The whole configuration. Only `commands/` and `train/parts.rs` see it; every part receives its own section.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct Config {

@@ -2,12 +2,9 @@
 
 use super::load::did_you_mean;
 use super::presets::{PRESETS, preset};
-use super::{Config, ModelSection, OptimConfig, PrepareConfig, TrainConfig};
+use super::{Config, ModelSection, OptimConfig, PrepareConfig, Problem, TrainConfig};
 use crate::bad_request;
 use anyhow::Result;
-
-/// A key and what is wrong with its value.
-type Problem = (&'static str, String);
 
 /// Every value that cannot be, by key.
 ///
@@ -16,7 +13,7 @@ type Problem = (&'static str, String);
 pub(super) fn problems(config: &Config) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
     run(config, &mut problems);
-    prepare(&config.prepare, &mut problems);
+    problems.extend(config.prepare.problems());
     model(&config.model, config.train.seq_len, &mut problems);
     train(&config.train, world_size()?, &mut problems);
     optim(&config.optim, &mut problems);
@@ -58,28 +55,34 @@ fn run(config: &Config, problems: &mut Vec<Problem>) {
     );
 }
 
-fn prepare(config: &PrepareConfig, problems: &mut Vec<Problem>) {
-    let fraction = config.val_fraction;
-    require(
-        problems,
-        "prepare.val_fraction",
-        (0.0..1.0).contains(&fraction),
-        format!("{fraction} must be at least 0 and below 1"),
-    );
-    require(
-        problems,
-        "prepare.shard_tokens",
-        config.shard_tokens > 0,
-        "must be at least 1",
-    );
-    let prefix = &config.prefix;
-    let plain = !prefix.is_empty() && !prefix.contains('/');
-    require(
-        problems,
-        "prepare.prefix",
-        plain,
-        format!("{prefix:?} must be the first part of a file name"),
-    );
+impl PrepareConfig {
+    /// Every value that cannot be, by key.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let fraction = self.val_fraction;
+        require(
+            &mut problems,
+            "prepare.val_fraction",
+            (0.0..1.0).contains(&fraction),
+            format!("{fraction} must be at least 0 and below 1"),
+        );
+        require(
+            &mut problems,
+            "prepare.shard_tokens",
+            self.shard_tokens > 0,
+            "must be at least 1",
+        );
+        let prefix = &self.prefix;
+        let plain = !prefix.is_empty() && !prefix.contains(['/', '\0']);
+        require(
+            &mut problems,
+            "prepare.prefix",
+            plain,
+            format!("{prefix:?} must be the first part of a file name"),
+        );
+        problems
+    }
 }
 
 fn model(config: &ModelSection, seq_len: u64, problems: &mut Vec<Problem>) {
@@ -141,10 +144,17 @@ fn train(config: &TrainConfig, world_size: u64, problems: &mut Vec<Problem>) {
         config.max_skipped_steps > 0,
         "must be at least 1",
     );
+    const MOST_TOKENS: u64 = 1 << 40;
     let at_once = config
         .micro_batch_size
         .saturating_mul(config.seq_len)
         .saturating_mul(world_size);
+    require(
+        problems,
+        "train.micro_batch_size",
+        at_once <= MOST_TOKENS,
+        format!("{at_once} tokens at once are beyond any machine; check train.seq_len as well"),
+    );
     if let Some(total) = config
         .total_batch_tokens
         .filter(|total| at_once > 0 && (*total == 0 || total % at_once != 0))

@@ -38,14 +38,15 @@ struct Row {
 /// does not depend on the others.
 ///
 /// # Errors
-/// A bad request when a prompt is empty or would grow beyond the model's `max_seq_len`.
+/// See [`tokens_needed`].
 pub fn generate(
     model: &Transformer,
     prompts: &[Vec<u32>],
     config: &GenerateConfig,
     stop_tokens: &[u32],
 ) -> Result<Vec<Completion>> {
-    let capacity = capacity(model, prompts, config.max_new_tokens)?;
+    let max_seq_len = model.config().max_seq_len;
+    let capacity = tokens_needed(prompts, config.max_new_tokens, max_seq_len)?;
     let _no_grad = tch::no_grad_guard();
     let sampling = Sampling::from(config);
     let mut rows: Vec<Row> = prompts
@@ -101,8 +102,11 @@ impl Row {
     }
 }
 
-/// Tokens that the longest row may come to.
-fn capacity(model: &Transformer, prompts: &[Vec<u32>], max_new_tokens: usize) -> Result<i64> {
+/// Tokens that the longest row may come to, held against what the model reads.
+///
+/// # Errors
+/// A bad request when a prompt is empty, or would grow beyond `max_seq_len`.
+pub fn tokens_needed(prompts: &[Vec<u32>], max_new_tokens: usize, max_seq_len: i64) -> Result<i64> {
     if let Some(index) = prompts.iter().position(Vec::is_empty) {
         return Err(bad_request!(
             "prompt {} has no token to begin with; give it at least one character",
@@ -110,14 +114,11 @@ fn capacity(model: &Transformer, prompts: &[Vec<u32>], max_new_tokens: usize) ->
         ));
     }
     let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
-    let (needed, limit) = (
-        (longest + max_new_tokens) as i64,
-        model.config().max_seq_len,
-    );
-    if needed > limit {
+    let needed = (longest + max_new_tokens) as i64;
+    if needed > max_seq_len {
         return Err(bad_request!(
             "a prompt of {longest} tokens and generate.max_new_tokens = {max_new_tokens} make {needed}; the model reads \
-             at most {limit} (max_seq_len)"
+             at most {max_seq_len} (max_seq_len)"
         ));
     }
     Ok(needed)

@@ -4,5 +4,5 @@ mod decode;
 mod rng;
 mod sampling;
 
-pub use decode::{Completion, EndedBy, generate};
+pub use decode::{Completion, EndedBy, generate, tokens_needed};
 pub use sampling::Sampling;

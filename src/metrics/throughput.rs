@@ -12,27 +12,25 @@ pub fn mfu(flops_per_token: f64, tokens_per_second: f64, peak_flops: f64) -> f64
 }
 
 /// Dense peak of the device in FLOP/s for matrix products of this precision, where it is known: only by the name of
-/// the GPU's chip (NVIDIA's data sheets, without sparsity). A CPU has none.
+/// the GPU's chip (NVIDIA's data sheets, without sparsity; fp32 without TF32). A CPU has none.
 #[must_use]
 pub fn peak_flops(device_name: &str, precision: Precision) -> Option<f64> {
-    const BF16_TFLOPS: [(&str, f64); 6] = [
-        ("H200", 989.0),
-        ("H100", 989.0),
-        ("A100", 312.0),
-        ("B200", 2250.0),
-        ("L40S", 362.0),
-        ("RTX 4090", 165.2),
+    const BF16_AND_FP32_TFLOPS: [(&str, f64, f64); 6] = [
+        ("H200", 989.0, 67.0),
+        ("H100", 989.0, 67.0),
+        ("A100", 312.0, 19.5),
+        ("B200", 2250.0, 75.0),
+        ("L40S", 362.0, 91.6),
+        ("RTX 4090", 165.2, 82.6),
     ];
-    let (_, bf16) = BF16_TFLOPS
+    let (_, bf16, fp32) = BF16_AND_FP32_TFLOPS
         .iter()
-        .find(|(name, _)| device_name.contains(name))?;
-    // TF32 products run at half the bf16 rate on these chips.
-    let factor = if precision == Precision::Fp32 {
-        0.5
-    } else {
-        1.0
+        .find(|(name, ..)| device_name.contains(name))?;
+    let tflops = match precision {
+        Precision::Fp32 => fp32,
+        Precision::Bf16 | Precision::Auto => bf16, // auto is bf16 on a GPU
     };
-    Some(bf16 * factor * 1e12)
+    Some(tflops * 1e12)
 }
 
 /// Most memory held so far, in bytes: libtorch's on a GPU, the process's resident set on a CPU.

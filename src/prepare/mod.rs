@@ -120,24 +120,10 @@ pub fn ensure(
 
 /// Holds the values of `[prepare]` against what they mean.
 pub(crate) fn check(config: &PrepareConfig) -> Result<()> {
-    if config.shard_tokens == 0 {
-        return Err(crate::bad_request!(
-            "prepare.shard_tokens must be at least 1"
-        ));
+    match config.problems().first() {
+        None => Ok(()),
+        Some((key, problem)) => Err(crate::bad_request!("{key}: {problem}")),
     }
-    if !(0.0..1.0).contains(&config.val_fraction) {
-        return Err(crate::bad_request!(
-            "prepare.val_fraction must be at least 0 and below 1, found {}",
-            config.val_fraction
-        ));
-    }
-    if config.prefix.is_empty() || config.prefix.contains(['/', '\0']) {
-        return Err(crate::bad_request!(
-            "prepare.prefix must be the first part of a file name, found {:?}",
-            config.prefix
-        ));
-    }
-    Ok(())
 }
 
 fn request(

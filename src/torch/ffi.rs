@@ -35,6 +35,5 @@ unsafe extern "C" {
     pub(super) fn lt_rng_state(cuda_index: c_int, out: *mut *mut C_tensor) -> Message;
     pub(super) fn lt_set_rng_state(cuda_index: c_int, state: *const C_tensor) -> Message;
     pub(super) fn lt_require_determinism() -> Message;
-    pub(super) fn lt_allow_tf32() -> Message;
     pub(super) fn lt_cuda_peak_bytes(cuda_index: c_int, out: *mut i64) -> Message;
 }

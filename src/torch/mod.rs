@@ -12,8 +12,8 @@ pub use catch::{catch, install_panic_hook};
 pub use device::{device_name, load_accelerator, select_device};
 pub use foreach::{AdamWStep, fused_adamw, global_norm, reset_grads, scale};
 pub use runtime::{
-    allow_tf32, cuda_peak_bytes, process_cpu_time, require_determinism, rng_state, set_rng_state,
-    set_threads,
+    cuda_peak_bytes, process_cpu_time, report_file_size_limit, require_determinism, rng_state,
+    set_rng_state, set_threads,
 };
 
 use anyhow::{Result, anyhow};

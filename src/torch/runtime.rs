@@ -37,15 +37,6 @@ pub fn require_determinism() -> Result<()> {
     check(unsafe { ffi::lt_require_determinism() })
 }
 
-/// Lets fp32 matrix products on CUDA use TF32.
-///
-/// # Errors
-/// When libtorch refuses.
-pub fn allow_tf32() -> Result<()> {
-    // SAFETY: no arguments.
-    check(unsafe { ffi::lt_allow_tf32() })
-}
-
 /// Most bytes that libtorch held on the GPU so far.
 ///
 /// # Errors
@@ -89,4 +80,11 @@ pub fn process_cpu_time() -> Option<std::time::Duration> {
     let seconds = u64::try_from(time.tv_sec).ok()?;
     (status == 0)
         .then(|| std::time::Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0)))
+}
+
+/// From now on a file that would grow beyond the process's limit (`ulimit -f`) is an error of the write, with a
+/// message, instead of the end of the process.
+pub fn report_file_size_limit() {
+    // SAFETY: ignoring a signal runs no code of ours.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }

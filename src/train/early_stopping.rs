@@ -9,8 +9,6 @@ pub enum Verdict {
     Best,
     /// Not the lowest.
     Worse,
-    /// Not the lowest, and the patience is used up.
-    Stop,
 }
 
 /// The best validation so far, and how many since were no better; kept across a resume.
@@ -44,12 +42,13 @@ impl EarlyStopping {
         if step > patience.skip_until_step {
             self.worse_in_a_row += 1;
         }
-        let used_up = patience.validations > 0 && self.worse_in_a_row >= patience.validations;
-        if used_up {
-            Verdict::Stop
-        } else {
-            Verdict::Worse
-        }
+        Verdict::Worse
+    }
+
+    /// Whether the run should end.
+    #[must_use]
+    pub fn is_used_up(&self, patience: Patience) -> bool {
+        patience.validations > 0 && self.worse_in_a_row >= patience.validations
     }
 }
 
@@ -72,9 +71,17 @@ mod tests {
             (50, f64::NAN),
             (60, 1.5),
         ]
-        .map(|(step, loss)| stopping.observe(step, loss, patience));
-        use Verdict::{Best, Stop, Worse};
-        assert_eq!(verdicts, [Best, Worse, Worse, Best, Worse, Stop]);
+        .map(|(step, loss)| {
+            let verdict = stopping.observe(step, loss, patience);
+            (verdict, stopping.is_used_up(patience))
+        });
+        use Verdict::{Best, Worse};
+        let expected = [Best, Worse, Worse, Best, Worse, Worse];
+        assert_eq!(verdicts.map(|(verdict, _)| verdict), expected);
+        assert_eq!(
+            verdicts.map(|(_, used_up)| used_up),
+            [false, false, false, false, false, true]
+        );
         assert_eq!(stopping.best_loss, Some(1.5));
     }
 
@@ -86,7 +93,8 @@ mod tests {
         };
         let mut stopping = EarlyStopping::default();
         for step in 1..10 {
-            assert_ne!(stopping.observe(step, 1.0, patience), Verdict::Stop);
+            stopping.observe(step, 1.0, patience);
+            assert!(!stopping.is_used_up(patience));
         }
     }
 }

@@ -64,7 +64,15 @@ impl<D: Dataset> Parts<'_, D> {
         let mut optimizer = AdamW::new(groups, config.optim.betas, config.optim.eps);
         let batch = BatchPlan::new(&config.train, self.launch.world_size);
         let checkpointer = self.checkpointer(config_toml);
-        let state = self.initial_state(&batch, &checkpointer, &store, &mut optimizer)?;
+        let start_at =
+            |step| TrainState::starting_at(step, batch.rows_per_step(), batch.tokens_per_step());
+        let state = match self.resume(&checkpointer, &store, &mut optimizer)? {
+            Some(state) => self.adjust(state, start_at),
+            None => {
+                self.fill_weights(&store, &model)?;
+                start_at(self.start_step.unwrap_or(0))
+            }
+        };
         let evaluators = self.evaluators();
         Ok(Trainer {
             objective,
@@ -93,11 +101,17 @@ impl<D: Dataset> Parts<'_, D> {
             compute: compute_kind(self.config.train.precision, device),
         };
         let model = Transformer::new(&store.root(), &self.model, &options)?;
-        match &self.init_from {
-            Some(dir) => hf::load(dir, &store, &self.model)?,
-            None => model.initialize(self.config.run.seed),
-        }
         Ok((store, model))
+    }
+
+    fn fill_weights(&self, store: &nn::VarStore, model: &Transformer) -> Result<()> {
+        match &self.init_from {
+            Some(dir) => hf::load(dir, store, &self.model),
+            None => {
+                model.initialize(self.config.run.seed);
+                Ok(())
+            }
+        }
     }
 
     fn checkpointer(&self, config_toml: String) -> Checkpointer {
@@ -122,39 +136,39 @@ impl<D: Dataset> Parts<'_, D> {
         )
     }
 
-    fn initial_state(
+    /// The state of the checkpoint to go on from, its weights, moments and generators loaded; none where a run begins.
+    fn resume(
         &self,
-        batch: &BatchPlan,
         checkpointer: &Checkpointer,
         store: &nn::VarStore,
         optimizer: &mut AdamW,
-    ) -> Result<TrainState> {
-        let start_at =
-            |step| TrainState::starting_at(step, batch.rows_per_step(), batch.tokens_per_step());
-        let fresh = start_at(self.start_step.unwrap_or(0));
+    ) -> Result<Option<TrainState>> {
         let Start::Resume(from) = &self.start else {
-            return Ok(fresh);
+            return Ok(None);
         };
-        let Some((dir, mut state)) =
-            checkpointer.resume::<TrainState>(from, store, optimizer, self.moments)?
-        else {
-            log::info!(
+        let found = checkpointer.resume::<TrainState>(from, store, optimizer, self.moments)?;
+        match &found {
+            Some((dir, state)) => {
+                log::info!("resuming from {} (step {})", dir.display(), state.step);
+            }
+            None => log::info!(
                 "{}: no checkpoint yet; starting afresh",
                 self.folder.path().display()
-            );
-            return Ok(fresh);
+            ),
+        }
+        Ok(found.map(|(_, state)| state))
+    }
+
+    /// What `--start-step` and `--reset-optimizer` change about a resumed state.
+    fn adjust(&self, state: TrainState, start_at: impl Fn(u64) -> TrainState) -> TrainState {
+        let early_stopping = match self.moments {
+            Moments::Restore => state.early_stopping,
+            Moments::Reset => Default::default(),
         };
-        log::info!("resuming from {} (step {})", dir.display(), state.step);
-        if let Some(step) = self.start_step {
-            state = TrainState {
-                early_stopping: state.early_stopping,
-                ..start_at(step)
-            };
+        TrainState {
+            early_stopping,
+            ..self.start_step.map_or(state, start_at)
         }
-        if self.moments == Moments::Reset {
-            state.early_stopping = Default::default();
-        }
-        Ok(state)
     }
 
     fn loader(&self, batch: &BatchPlan, state: &TrainState) -> DataLoader<D> {

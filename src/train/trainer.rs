@@ -1,7 +1,6 @@
 //! The loop. It never asks which objective it is running.
 
 use super::step_report::{PendingStep, Speed, Tally};
-use super::validation::ValidationLoss;
 use super::{BatchPlan, Limits, Signals, Stopped, Summary, TrainState, Validation, Verdict};
 use crate::checkpoint::{Checkpointer, Standing};
 use crate::config::{Cadence, CheckpointConfig};
@@ -77,19 +76,11 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
         if self.saving.initial && self.state.step == 0 {
             self.save(&mut progress, Standing::Ordinary)?;
         }
-        let mut stopped = Stopped::MaxSteps;
-        while self.state.step < self.limits.max_steps {
-            let began = Instant::now();
-            let mut step = self.guarded_step()?;
-            self.settle(&mut progress)?;
-            step.seconds = began.elapsed().as_secs_f64();
-            progress.pending = Some(step);
-            if let Some(reason) = self.after_step(&mut progress)? {
-                stopped = reason;
-                break;
-            }
+        let first = self.state.step;
+        let stopped = self.train(&mut progress)?;
+        if self.state.step > first {
+            self.finish(&mut progress, stopped)?;
         }
-        self.finish(&mut progress, stopped)?;
         let checkpoint = progress.checkpoint.map(|(_, dir)| dir);
         Ok(Summary {
             stopped,
@@ -98,6 +89,25 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
             checkpoint,
             elapsed: started.elapsed(),
         })
+    }
+
+    fn train(&mut self, progress: &mut Progress) -> Result<Stopped> {
+        while self.state.step < self.limits.max_steps {
+            if self.state.early_stopping.is_used_up(self.limits.patience) {
+                return Ok(Stopped::EarlyStopping);
+            }
+            let began = Instant::now();
+            let mut step = self.guarded_step()?;
+            self.settle(progress)?;
+            step.seconds = began.elapsed().as_secs_f64();
+            progress.pending = Some(step);
+            if let Some(signal) = self.signals.received() {
+                log::warn!("{}: ending after step {}", signal.name(), self.state.step);
+                return Ok(Stopped::Signal(signal));
+            }
+            self.after_step(progress)?;
+        }
+        Ok(Stopped::MaxSteps)
     }
 
     fn guarded_step(&mut self) -> Result<PendingStep> {
@@ -181,13 +191,9 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
         self.sinks.iter_mut().try_for_each(|sink| sink.log(record))
     }
 
-    /// What is due after a step, and whether the run should end.
-    fn after_step(&mut self, progress: &mut Progress) -> Result<Option<Stopped>> {
+    /// What is due after a step.
+    fn after_step(&mut self, progress: &mut Progress) -> Result<()> {
         let (step, last_step) = (self.state.step, self.limits.max_steps);
-        if let Some(signal) = self.signals.received() {
-            log::warn!("{}: ending after step {step}", signal.name());
-            return Ok(Some(Stopped::Signal(signal)));
-        }
         let validate = step == last_step || self.limits.validate.is_due(step, last_step);
         let verdict = if validate && !self.validation.is_empty() {
             self.settle(progress)?;
@@ -201,8 +207,7 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
         } else if Cadence::new(self.saving.every).is_due(step, last_step) {
             self.save(progress, Standing::Ordinary)?;
         }
-        self.give_up_if_stuck(progress)?;
-        Ok((verdict == Verdict::Stop).then_some(Stopped::EarlyStopping))
+        self.give_up_if_stuck(progress)
     }
 
     fn validate(&mut self, progress: &mut Progress) -> Result<Verdict> {
@@ -214,28 +219,16 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
                 self.group.as_ref(),
             )
         };
-        let ValidationLoss { loss, num_targets } = torch::catch(validate).with_context(|| {
-            format!(
-                "rank {}, after step {}: validation failed",
-                self.group.rank(),
-                self.state.step
-            )
-        })?;
-        progress.val_loss = Some(loss);
-        let values = vec![
-            ("loss", loss),
-            ("perplexity", loss.exp()),
-            ("num_targets", num_targets as f64),
-        ];
-        self.log(&Record {
-            step: self.state.step,
-            split: Split::Val,
-            values,
-        })?;
+        let (step, rank) = (self.state.step, self.group.rank());
+        let result = torch::catch(validate)
+            .with_context(|| format!("rank {rank}, after step {step}: validation failed"))?;
+        progress.val_loss = Some(result.loss);
+        self.log(&result.record(step))?;
+        let patience = self.limits.patience;
         Ok(self
             .state
             .early_stopping
-            .observe(self.state.step, loss, self.limits.patience))
+            .observe(step, result.loss, patience))
     }
 
     fn evaluate(&mut self, progress: &mut Progress) -> Result<()> {
@@ -245,7 +238,8 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
                 continue;
             }
             self.settle(progress)?;
-            let values = self.evaluators[index].evaluate(&self.model, self.group.as_ref())?;
+            let evaluator = &mut self.evaluators[index];
+            let values = torch::catch(|| evaluator.evaluate(&self.model, self.group.as_ref()))?;
             if !values.is_empty() {
                 self.log(&Record {
                     step,

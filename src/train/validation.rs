@@ -2,6 +2,7 @@
 
 use crate::data::{Batch, Dataset};
 use crate::dist::ProcessGroup;
+use crate::metrics::{Record, Split};
 use crate::model::{Pass, Transformer};
 use crate::objective::Objective;
 use crate::train::BatchPlan;
@@ -24,6 +25,21 @@ pub struct ValidationLoss {
     pub loss: f64,
     /// How many they are.
     pub num_targets: i64,
+}
+
+impl ValidationLoss {
+    pub(super) fn record(&self, step: u64) -> Record {
+        let values = vec![
+            ("loss", self.loss),
+            ("perplexity", self.loss.exp()),
+            ("num_targets", self.num_targets as f64),
+        ];
+        Record {
+            step,
+            split: Split::Val,
+            values,
+        }
+    }
 }
 
 impl<D: Dataset> Validation<D> {

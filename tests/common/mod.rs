@@ -7,14 +7,19 @@ use std::path::{Path, PathBuf};
 
 /// A file or folder below `tests/fixtures`.
 pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
 }
 
 /// The binary, with no configuration from the environment, in `dir`.
 pub fn llama_train(dir: &Path) -> Command {
-    let mut command = Command::cargo_bin("llama-train").expect("the binary is built with the tests");
+    let mut command =
+        Command::cargo_bin("llama-train").expect("the binary is built with the tests");
     for (name, _) in std::env::vars() {
-        if name.starts_with("LLAMA_TRAIN__") || ["RANK", "LOCAL_RANK", "WORLD_SIZE"].contains(&name.as_str()) {
+        if name.starts_with("LLAMA_TRAIN__")
+            || ["RANK", "LOCAL_RANK", "WORLD_SIZE"].contains(&name.as_str())
+        {
             command.env_remove(name);
         }
     }
@@ -41,18 +46,28 @@ pub fn stream_run(name: &str, settings: &[&str]) -> Vec<String> {
         "optim.min_lr=3e-4",
         "optim.warmup_steps=5",
     ];
-    let settings = common.into_iter().chain(fixed.iter().chain(settings).map(|&text| text.to_owned()));
-    ["pretrain".to_owned()].into_iter().chain(settings.flat_map(|setting| ["--set".to_owned(), setting])).collect()
+    let settings = common
+        .into_iter()
+        .chain(fixed.iter().chain(settings).map(|&text| text.to_owned()));
+    ["pretrain".to_owned()]
+        .into_iter()
+        .chain(settings.flat_map(|setting| ["--set".to_owned(), setting]))
+        .collect()
 }
 
 /// The records of one split in a run's `metrics.jsonl`.
 pub fn metrics(run: &Path, split: &str) -> Vec<Value> {
     let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
-    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).expect(line));
+    let records = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect(line));
     records.filter(|record| record["split"] == split).collect()
 }
 
 /// One field of every record.
 pub fn column(records: &[Value], name: &str) -> Vec<f64> {
-    records.iter().map(|record| record[name].as_f64().unwrap_or(f64::NAN)).collect()
+    records
+        .iter()
+        .map(|record| record[name].as_f64().unwrap_or(f64::NAN))
+        .collect()
 }

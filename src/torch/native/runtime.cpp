@@ -1,4 +1,4 @@
-// Process-wide state of libtorch that tch does not bind: generators, determinism, precision, the allocator's peak.
+// Process-wide state of libtorch that tch does not bind: generators, determinism, the allocator's peak.
 #include "abi.h"
 
 #include <ATen/Context.h>
@@ -37,11 +37,6 @@ char* lt_set_rng_state(int cuda_index, const at::Tensor* state) {
 // Operations without a deterministic implementation raise an error instead of running.
 char* lt_require_determinism() {
   return guarded([] { at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false); });
-}
-
-// Lets fp32 matrix products on CUDA use TF32, as the original project does.
-char* lt_allow_tf32() {
-  return guarded([] { at::globalContext().setFloat32MatmulPrecision("high"); });
 }
 
 // Most bytes that libtorch's allocator held on the GPU since the process started.
