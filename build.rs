@@ -1,6 +1,8 @@
 //! Compiles `src/torch/native` against the libtorch that torch-sys found, and tells the linker where that is, so that
 //! the binary runs without `LD_LIBRARY_PATH`.
 
+#![allow(clippy::expect_used)] // a build script has no better way to say what is missing
+
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 

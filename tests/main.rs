@@ -1,7 +1,10 @@
 //! The one integration binary: a module per room.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that meets one has failed
 
+mod bad_input;
+mod cli;
 mod common;
+mod configs;
 mod layers;
 mod model_parity;
 mod optimizer;

@@ -2,16 +2,17 @@
 
 use super::Output;
 use crate::checkpoint::Moments;
-use crate::config::{CheckpointConfig, Config, GenerateConfig, ModelConfig};
+use crate::config::{CheckpointConfig, Config, DeviceChoice, GenerateConfig, ModelConfig};
 use crate::data::RandomTokens;
 use crate::dist::LaunchEnv;
 use crate::metrics::{MetricSink, Record, peak_memory_bytes};
 use crate::objective::CausalLm;
 use crate::torch;
-use crate::train::{BatchPlan, Parts, RunFolder, RunPlan, Speed, Start};
+use crate::train::{BatchPlan, Parts, RunFolder, RunPlan, Speed, Start, prepare_device};
 use anyhow::Result;
 use serde_json::json;
 use std::{cell::RefCell, path::Path, rc::Rc, sync::Arc, time::Duration};
+use tch::Device;
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -35,7 +36,8 @@ pub fn run(request: &Request) -> Result<Output> {
     let batch = BatchPlan::new(&config.train, launch.world_size);
     let steps = request.warmup + request.steps;
     let plan = RunPlan::new(&model, &batch, u64::from(u32::MAX), steps as i64);
-    let mut trainer = parts(&config, model, plan, launch).assemble(CausalLm)?;
+    let device = prepare_device(&config, &launch)?;
+    let mut trainer = parts(&config, model, plan, launch).assemble(CausalLm, device)?;
     let timings = Timings::default();
     trainer.sinks.push(Box::new(timings.clone()));
     trainer.run()?;
@@ -123,7 +125,7 @@ fn report(timings: &Timings, request: &Request, speed: &Speed, plan: &BatchPlan)
         "cpu_seconds_per_step": cpu_seconds_per_step(&timings, timed.len()),
         "flops_per_token": speed.flops_per_token,
         "mfu": speed.mfu(tokens_per_second),
-        "device": format!("{:?}", speed.device),
+        "device": device_name(speed.device),
         "precision": speed.precision,
     });
     let mfu = speed
@@ -141,6 +143,15 @@ fn report(timings: &Timings, request: &Request, speed: &Speed, plan: &BatchPlan)
         text,
         exit_code: 0,
     }
+}
+
+/// As `run.device` takes it.
+fn device_name(device: Device) -> String {
+    match device {
+        Device::Cuda(index) => DeviceChoice::Cuda(Some(index)),
+        _ => DeviceChoice::Cpu,
+    }
+    .to_string()
 }
 
 /// Between the first and the last of the steps where the process's clock was read.

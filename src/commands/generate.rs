@@ -73,7 +73,7 @@ pub fn run(request: &Request) -> Result<Output> {
 }
 
 fn load_model(request: &Request, config: &ModelConfig) -> Result<Transformer> {
-    let device = torch::select_device(request.device, LaunchEnv::read()?.local_rank)?;
+    let device = LaunchEnv::read()?.select_device(request.device)?;
     torch::set_threads(request.threads);
     let store = nn::VarStore::new(device);
     let options = ModelOptions {

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod generate;
 pub mod prep_data;
 pub mod pretrain;
+mod summary;
 pub mod training;
 
 /// What a verb has to say, on stdout.

@@ -50,7 +50,9 @@ fn check(request: &TrainingRequest) -> Result<Parts<'_, TokenDataset>> {
         }
     };
     check_model(config, &model, &dir, train)?;
-    training::check_samples(&config.generate, tokenizer.as_deref(), model.max_seq_len)?;
+    if data.is_some() {
+        training::check_samples(&config.generate, tokenizer.as_deref(), model.max_seq_len)?;
+    }
     let (train, val) = windows(config, &dir, data, model.vocab_size)?;
     let batch = BatchPlan::new(&config.train, launch.world_size);
     let plan = RunPlan::new(&model, &batch, train.len(), config.train.max_steps);

@@ -1,6 +1,6 @@
 //! What the training verbs share: their request, what they look up before a device is touched, and their summary.
 
-use super::Output;
+use super::{Output, summary};
 use crate::bad_request;
 use crate::checkpoint::{self, Moments, ResumeFrom};
 use crate::config::{Config, GenerateConfig};
@@ -10,11 +10,9 @@ use crate::logging;
 use crate::metrics::{ConsoleSink, JsonlSink};
 use crate::objective::Objective;
 use crate::tokenizer::Tokenizer;
-use crate::train::{Parts, RunFolder, RunPlan, Start, Stopped, Summary, TrainState};
+use crate::train::{Parts, RunFolder, RunPlan, Start, prepare_device};
 use crate::weights::hf;
 use anyhow::{Context, Result};
-use serde_json::json;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -164,12 +162,13 @@ where
     if request.dry_run {
         return dry_run_output(&parts.plan);
     }
+    let device = prepare_device(parts.config, &parts.launch)?;
     let folder = parts.folder.clone();
     let max_steps = parts.plan.max_steps;
     folder.create(&request.config.to_toml())?;
     logging::tee_into(&folder.log())?;
     log::info!("{}", parts.plan);
-    let mut trainer = parts.assemble(objective)?;
+    let mut trainer = parts.assemble(objective, device)?;
     let step = trainer.state.step;
     trainer
         .sinks
@@ -178,7 +177,7 @@ where
         .sinks
         .push(Box::new(ConsoleSink::new(step, max_steps)));
     let summary = trainer.run()?;
-    summary_output(folder.path(), &trainer.state, &summary)
+    summary::output(folder.path(), &trainer.state, &summary)
 }
 
 fn dry_run_output(plan: &RunPlan) -> Result<Output> {
@@ -187,60 +186,5 @@ fn dry_run_output(plan: &RunPlan) -> Result<Output> {
         json,
         text: plan.to_string(),
         exit_code: 0,
-    })
-}
-
-fn summary_output(run_dir: &Path, state: &TrainState, summary: &Summary) -> Result<Output> {
-    let (stopped, exit_code) = match summary.stopped {
-        Stopped::MaxSteps => ("max_steps", 0),
-        Stopped::EarlyStopping => ("early_stopping", 0),
-        Stopped::Signal(signal) => ("signal", signal.exit_code()),
-    };
-    let best_val_loss = state.early_stopping.best_loss;
-    // A run that was finished already has saved nothing now.
-    let latest = run_dir.join("checkpoints/latest");
-    let checkpoint = summary
-        .checkpoint
-        .clone()
-        .or(latest.exists().then_some(latest));
-    let json = json!({
-        "run_dir": run_dir,
-        "step": state.step,
-        "tokens_seen": state.tokens_seen,
-        "loss": summary.loss,
-        "val_loss": summary.val_loss,
-        "best_val_loss": best_val_loss,
-        "checkpoint": checkpoint,
-        "stopped": stopped,
-        "seconds": summary.elapsed.as_secs_f64(),
-    });
-    let mut text = format!(
-        "{}: step {} ({stopped}), {} tokens",
-        run_dir.display(),
-        state.step,
-        state.tokens_seen
-    );
-    for (name, value) in [
-        ("loss", summary.loss),
-        ("val loss", summary.val_loss),
-        ("best val loss", best_val_loss),
-    ] {
-        if let Some(value) = value {
-            write!(text, ", {name} {value:.4}")?;
-        }
-    }
-    write!(text, ", {:.0} s", summary.elapsed.as_secs_f64())?;
-    if let Some(checkpoint) = &checkpoint {
-        write!(text, "\ncheckpoint: {}", checkpoint.display())?;
-        write!(
-            text,
-            "\nnext: llama-train generate --checkpoint {} --prompt \"…\"",
-            checkpoint.display()
-        )?;
-    }
-    Ok(Output {
-        json,
-        text,
-        exit_code,
     })
 }

@@ -16,61 +16,26 @@ impl ModelSection {
     /// A bad request that names what is missing or impossible.
     pub fn resolve(&self, vocab_size: Option<i64>, seq_len: i64) -> Result<ModelConfig> {
         let base = self.preset.as_deref().and_then(preset);
-        let mut missing = Vec::new();
-        let mut required = |name: &str, given: Option<i64>, of_preset: Option<i64>| {
-            given.or(of_preset).unwrap_or_else(|| {
-                missing.push(format!("model.{name}"));
-                1
-            })
+        let base = match base {
+            Some(base) => base,
+            None => self.base_without_preset(vocab_size, seq_len)?,
         };
-        let of = |field: fn(&ModelConfig) -> i64| base.as_ref().map(field);
-        let dim = required("dim", self.dim, of(|base| base.dim));
-        let n_layers = required("n_layers", self.n_layers, of(|base| base.n_layers));
-        let n_heads = required("n_heads", self.n_heads, of(|base| base.n_heads));
-        // The data's vocabulary wins over a preset's: a shape may be trained with any tokenizer.
-        let vocab_size = required(
-            "vocab_size",
-            self.vocab_size.or(vocab_size),
-            of(|base| base.vocab_size),
-        );
-        if !missing.is_empty() {
-            return Err(bad_request!(
-                "the model's shape is not complete: set {}, or model.preset (one of {}), or start from a folder with \
-                 --init-from",
-                missing.join(", "),
-                PRESETS.join(", ")
-            ));
-        }
+        let dim = self.dim.unwrap_or(base.dim);
+        let n_heads = self.n_heads.unwrap_or(base.n_heads);
         let shape = ModelConfig {
             dim,
-            n_layers,
+            n_layers: self.n_layers.unwrap_or(base.n_layers),
             n_heads,
-            n_kv_heads: self
-                .n_kv_heads
-                .or(of(|base| base.n_kv_heads))
-                .unwrap_or(n_heads),
+            n_kv_heads: self.n_kv_heads.unwrap_or(base.n_kv_heads),
             head_dim: dim / n_heads.max(1),
-            vocab_size,
-            ffn_hidden_dim: self.ffn_hidden_dim(dim, of(|base| base.ffn_hidden_dim)),
-            norm_eps: self
-                .norm_eps
-                .or(base.as_ref().map(|base| base.norm_eps))
-                .unwrap_or(1e-5),
-            rope_theta: self
-                .rope_theta
-                .or(base.as_ref().map(|base| base.rope_theta))
-                .unwrap_or(500_000.0),
-            rope_scaling: self
-                .rope_scaling
-                .clone()
-                .or(base.as_ref().and_then(|base| base.rope_scaling.clone())),
-            max_seq_len: self
-                .max_seq_len
-                .or(of(|base| base.max_seq_len))
-                .unwrap_or(seq_len),
-            tie_embeddings: self
-                .tie_embeddings
-                .unwrap_or(base.is_some_and(|base| base.tie_embeddings)),
+            // The data's vocabulary wins over a preset's: a shape may be trained with any tokenizer.
+            vocab_size: self.vocab_size.or(vocab_size).unwrap_or(base.vocab_size),
+            ffn_hidden_dim: self.ffn_hidden_dim(dim, base.ffn_hidden_dim),
+            norm_eps: self.norm_eps.unwrap_or(base.norm_eps),
+            rope_theta: self.rope_theta.unwrap_or(base.rope_theta),
+            rope_scaling: self.rope_scaling.clone().or(base.rope_scaling),
+            max_seq_len: self.max_seq_len.unwrap_or(base.max_seq_len),
+            tie_embeddings: self.tie_embeddings.unwrap_or(base.tie_embeddings),
         };
         match shape.problems().as_slice() {
             [] => Ok(shape),
@@ -78,20 +43,55 @@ impl ModelSection {
         }
     }
 
+    /// What fields default to where no preset says it; those without a default must be given.
+    fn base_without_preset(&self, vocab_size: Option<i64>, seq_len: i64) -> Result<ModelConfig> {
+        let required = [
+            ("dim", self.dim),
+            ("n_layers", self.n_layers),
+            ("n_heads", self.n_heads),
+            ("vocab_size", self.vocab_size.or(vocab_size)),
+        ];
+        let missing = required.iter().filter(|(_, value)| value.is_none());
+        let missing: Vec<String> = missing.map(|(name, _)| format!("model.{name}")).collect();
+        let [Some(dim), Some(n_layers), Some(n_heads), Some(vocab_size)] =
+            required.map(|(_, value)| value)
+        else {
+            return Err(bad_request!(
+                "the model's shape is not complete: set {}, or model.preset (one of {}), or start from a folder with \
+                 --init-from",
+                missing.join(", "),
+                PRESETS.join(", ")
+            ));
+        };
+        Ok(ModelConfig {
+            dim,
+            n_layers,
+            n_heads,
+            n_kv_heads: n_heads,
+            head_dim: dim / n_heads.max(1),
+            vocab_size,
+            ffn_hidden_dim: self.ffn_rule(dim),
+            norm_eps: 1e-5,
+            rope_theta: 500_000.0,
+            rope_scaling: None,
+            max_seq_len: seq_len,
+            tie_embeddings: false,
+        })
+    }
+
+    /// The size given, or the rule's where one of its parts is given, or the base's.
+    fn ffn_hidden_dim(&self, dim: i64, base: i64) -> i64 {
+        let rule_applies =
+            self.dim.is_some() || self.multiple_of.is_some() || self.ffn_dim_multiplier.is_some();
+        match self.ffn_hidden_dim {
+            Some(given) => given,
+            None if rule_applies => self.ffn_rule(dim),
+            None => base,
+        }
+    }
+
     /// Meta's rule: two thirds of four times the width, scaled, rounded up to a multiple.
-    fn ffn_hidden_dim(&self, dim: i64, of_preset: Option<i64>) -> i64 {
-        if let Some(given) = self.ffn_hidden_dim {
-            return given;
-        }
-        match (
-            of_preset,
-            self.multiple_of,
-            self.ffn_dim_multiplier,
-            self.dim,
-        ) {
-            (Some(hidden), None, None, None) => return hidden,
-            _ => {}
-        }
+    fn ffn_rule(&self, dim: i64) -> i64 {
         let multiple_of = self.multiple_of.unwrap_or(DEFAULT_MULTIPLE_OF).max(1);
         let hidden = (self.ffn_dim_multiplier.unwrap_or(1.0) * (2 * (4 * dim) / 3) as f64) as i64;
         (hidden + multiple_of - 1) / multiple_of * multiple_of
@@ -167,7 +167,7 @@ mod tests {
                 multiple_of: Some(multiple_of),
                 ..ModelSection::default()
             };
-            assert_eq!(section.ffn_hidden_dim(dim, None), hidden, "dim {dim}");
+            assert_eq!(section.ffn_rule(dim), hidden, "dim {dim}");
         }
     }
 

@@ -144,6 +144,11 @@ fn train(config: &TrainConfig, world_size: u64, problems: &mut Vec<Problem>) {
         config.max_skipped_steps > 0,
         "must be at least 1",
     );
+    batch(config, world_size, problems);
+}
+
+/// `total_batch_tokens = micro_batch_size × seq_len × world size × accumulated`, without a remainder.
+fn batch(config: &TrainConfig, world_size: u64, problems: &mut Vec<Problem>) {
     const MOST_TOKENS: u64 = 1 << 40;
     let at_once = config
         .micro_batch_size
@@ -193,7 +198,7 @@ fn optim(config: &OptimConfig, problems: &mut Vec<Problem>) {
     require(
         problems,
         "optim.min_lr",
-        min_lr <= max_lr || max_lr == 0.0,
+        min_lr <= max_lr || max_lr <= 0.0,
         format!("{min_lr} is above optim.max_lr = {max_lr}"),
     );
     let (beta1, beta2) = config.betas;

@@ -1,7 +1,9 @@
 //! What torchrun tells each process through its environment.
 
 use crate::bad_request;
+use crate::config::DeviceChoice;
 use anyhow::Result;
+use tch::{Cuda, Device};
 
 /// Place of this process in the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +31,27 @@ impl LaunchEnv {
             ));
         }
         Ok(env)
+    }
+
+    /// The device to run on; each local rank has a GPU of its own.
+    ///
+    /// # Errors
+    /// A bad request when a GPU is asked for that is not there.
+    pub fn select_device(&self, choice: DeviceChoice) -> Result<Device> {
+        let gpus = usize::try_from(Cuda::device_count()).unwrap_or(0);
+        let index = match choice {
+            DeviceChoice::Cpu => return Ok(Device::Cpu),
+            DeviceChoice::Auto if gpus == 0 => return Ok(Device::Cpu),
+            DeviceChoice::Auto | DeviceChoice::Cuda(None) => self.local_rank,
+            DeviceChoice::Cuda(Some(index)) => index,
+        };
+        if index < gpus {
+            return Ok(Device::Cuda(index));
+        }
+        Err(bad_request!(
+            "run.device = \"{choice}\": GPU {index} is asked for, but libtorch sees {gpus}; \
+             use run.device = \"auto\" or \"cpu\", or check the driver and CUDA_VISIBLE_DEVICES"
+        ))
     }
 }
 

@@ -8,7 +8,6 @@ pub const IGNORED_TARGET: i64 = -100;
 
 /// `log p(target)` for each position: hidden states `[N, D]` and ids `[N]` in, fp32 `[N]` out; 0 where the target is
 /// [`IGNORED_TARGET`]. Softmax and logarithm are fp32 whatever the hidden states are.
-#[must_use]
 pub fn token_log_probs(hidden: &Tensor, head: &Head, targets: &Tensor) -> Tensor {
     let logits = head.logits(hidden); // [N, V]
     -logits.cross_entropy_loss::<Tensor>(targets, None, Reduction::None, IGNORED_TARGET, 0.0)

@@ -59,7 +59,10 @@ impl MetricSink for ConsoleSink {
                 let values: Vec<_> = record
                     .values
                     .iter()
-                    .map(|(name, value)| format!("{name} {value:.4}"))
+                    .map(|(name, value)| match value.fract() {
+                        0.0 => format!("{name} {value}"),
+                        _ => format!("{name} {value:.4}"),
+                    })
                     .collect();
                 log::info!(
                     "step {}/{} {}: {}",

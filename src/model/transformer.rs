@@ -38,7 +38,6 @@ pub struct Head {
 
 impl Head {
     /// Hidden states `[.., D]` to fp32 logits `[.., V]`.
-    #[must_use]
     pub fn logits(&self, hidden: &Tensor) -> Tensor {
         hidden
             .linear::<Tensor>(&self.weight.to_kind(hidden.kind()), None)
@@ -143,7 +142,6 @@ impl Transformer {
     }
 
     /// Hidden states after the last norm: [B, S, D].
-    #[must_use]
     pub fn hidden(&self, tokens: &Tokens, _pass: Pass) -> Tensor {
         let Layout::Causal = tokens.layout;
         let rotation = self.rope.first(tokens.ids.size()[1]);

@@ -34,12 +34,7 @@ pub(super) fn write_shards(
     out: &Path,
     bars: &MultiProgress,
 ) -> Result<Manifest> {
-    let format = ShardFormat {
-        dir: out.to_owned(),
-        prefix: config.prefix.clone(),
-        dtype: Dtype::for_vocab(tokenizer.vocab_size()),
-        shard_tokens: config.shard_tokens,
-    };
+    let format = shard_format(config, tokenizer, out);
     let dtype = format.dtype;
     let separator = tokenizer.document_separator()?;
     let val_split = decide_val_split(config, files)?;
@@ -65,12 +60,7 @@ pub(super) fn write_shards(
     )?;
     let tally = sink.tally;
     let splits = sink.finish()?;
-    if splits.is_empty() {
-        return Err(no_text(config, files));
-    }
-    if config.val_fraction > 0.0 && !splits.contains_key(&Split::Val) {
-        log::warn!("there is no val split: it takes more than one document");
-    }
+    check_splits(&splits, config, files)?;
     Ok(Manifest {
         format_version: FORMAT_VERSION,
         kind: Kind::Pretrain,
@@ -83,6 +73,29 @@ pub(super) fn write_shards(
         empty_documents: tally.empty_documents,
         request,
     })
+}
+
+fn shard_format(config: &PrepareConfig, tokenizer: &Tokenizer, out: &Path) -> ShardFormat {
+    ShardFormat {
+        dir: out.to_owned(),
+        prefix: config.prefix.clone(),
+        dtype: Dtype::for_vocab(tokenizer.vocab_size()),
+        shard_tokens: config.shard_tokens,
+    }
+}
+
+fn check_splits(
+    splits: &BTreeMap<Split, SplitEntry>,
+    config: &PrepareConfig,
+    files: &[SourceFile],
+) -> Result<()> {
+    if splits.is_empty() {
+        return Err(no_text(config, files));
+    }
+    if config.val_fraction > 0.0 && !splits.contains_key(&Split::Val) {
+        log::warn!("there is no val split: it takes more than one document");
+    }
+    Ok(())
 }
 
 /// The bytes of all files.

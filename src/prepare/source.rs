@@ -12,13 +12,15 @@ use std::{
 
 /// `prepare.input` value that stands for the Python standard library's own sources.
 const PYTHON_STDLIB: &str = "python-stdlib";
-/// Folders of the standard library that are no prose of a programmer: tests, caches, installed packages.
-const STDLIB_SKIPPED: [&str; 6] = [
+/// Folders of the standard library that are no prose of a programmer: tests, caches, installed packages, tables.
+const STDLIB_SKIPPED: [&str; 8] = [
     "site-packages",
     "dist-packages",
     "test",
     "tests",
     "idlelib",
+    "encodings",
+    "pydoc_data",
     "__pycache__",
 ];
 

@@ -9,7 +9,7 @@ mod foreach;
 mod runtime;
 
 pub use catch::{catch, install_panic_hook};
-pub use device::{device_name, load_accelerator, select_device};
+pub use device::{device_name, load_accelerator};
 pub use foreach::{AdamWStep, fused_adamw, global_norm, reset_grads, scale};
 pub use runtime::{
     cuda_peak_bytes, process_cpu_time, report_file_size_limit, require_determinism, rng_state,

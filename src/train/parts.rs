@@ -51,14 +51,17 @@ pub struct Parts<'a, D> {
 }
 
 impl<D: Dataset> Parts<'_, D> {
-    /// Touches the device and puts everything together, but for the sinks.
+    /// Puts everything together on the device that [`prepare_device`] gave, but for the sinks.
     ///
     /// # Errors
-    /// When the device is not there, or weights or state cannot be loaded.
-    pub fn assemble<O: Objective<Batch = D::Batch>>(self, objective: O) -> Result<Trainer<O, D>> {
+    /// When weights or state cannot be loaded.
+    pub fn assemble<O: Objective<Batch = D::Batch>>(
+        self,
+        objective: O,
+        device: Device,
+    ) -> Result<Trainer<O, D>> {
         let config = self.config;
         let config_toml = config.to_toml();
-        let device = prepare_device(config, &self.launch)?;
         let (store, model) = self.build_model(device)?;
         let groups = param_groups(&store, config.optim.weight_decay);
         let mut optimizer = AdamW::new(groups, config.optim.betas, config.optim.eps);
@@ -234,7 +237,7 @@ impl<D: Dataset> Parts<'_, D> {
 /// # Errors
 /// When the device is not there.
 pub fn prepare_device(config: &Config, launch: &LaunchEnv) -> Result<Device> {
-    let device = torch::select_device(config.run.device, launch.local_rank)?;
+    let device = launch.select_device(config.run.device)?;
     torch::set_threads(config.run.threads);
     if config.run.deterministic {
         torch::require_determinism()?;

@@ -62,23 +62,12 @@ impl RunPlan {
 
 impl fmt::Display for RunPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.data_tokens == 0 {
-            return write!(
-                f,
-                "model   {} parameters\ndata    not prepared yet",
-                short(self.parameters)
-            );
-        }
-        let total = self.total_tokens();
-        let epochs = total as f64 / self.data_tokens.max(1) as f64;
-        let budget = self.parameters * TOKENS_PER_PARAMETER;
         writeln!(f, "model   {} parameters", short(self.parameters))?;
-        writeln!(
-            f,
-            "data    {} tokens in windows of {}",
-            short(self.data_tokens),
-            self.seq_len
-        )?;
+        let data = match self.data_tokens {
+            0 => "not prepared yet".to_owned(),
+            tokens => format!("{} tokens in windows of {}", short(tokens), self.seq_len),
+        };
+        writeln!(f, "data    {data}")?;
         writeln!(
             f,
             "step    {} tokens = {} rows x {} tokens x {} rank(s) x {} accumulated",
@@ -88,15 +77,29 @@ impl fmt::Display for RunPlan {
             self.world_size,
             self.grad_accum_steps
         )?;
-        writeln!(
+        if self.max_steps == 0 {
+            return write!(f, "run     one epoch");
+        }
+        self.fmt_length(f)
+    }
+}
+
+impl RunPlan {
+    fn fmt_length(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total = self.total_tokens();
+        write!(
             f,
-            "run     {} steps, {} tokens, {epochs:.2} epochs",
+            "run     {} steps, {} tokens",
             self.max_steps,
             short(total)
         )?;
+        if self.data_tokens > 0 {
+            write!(f, ", {:.2} epochs", total as f64 / self.data_tokens as f64)?;
+        }
+        let budget = self.parameters * TOKENS_PER_PARAMETER;
         write!(
             f,
-            "budget  {} of the {} tokens that {TOKENS_PER_PARAMETER} per parameter would be ({:.0} %); {:.2e} FLOPs in all",
+            "\nbudget  {} of the {} tokens that {TOKENS_PER_PARAMETER} per parameter would be ({:.0} %); {:.2e} FLOPs in all",
             short(total),
             short(budget),
             100.0 * total as f64 / budget.max(1) as f64,

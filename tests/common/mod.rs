@@ -6,14 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A file or folder below `tests/fixtures`.
-pub fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
         .join(name)
 }
 
 /// The binary, with no configuration from the environment, in `dir`.
-pub fn llama_train(dir: &Path) -> Command {
+pub(crate) fn llama_train(dir: &Path) -> Command {
     let mut command =
         Command::cargo_bin("llama-train").expect("the binary is built with the tests");
     for (name, _) in std::env::vars() {
@@ -23,12 +23,20 @@ pub fn llama_train(dir: &Path) -> Command {
             command.env_remove(name);
         }
     }
-    command.env("OMP_NUM_THREADS", "1").current_dir(dir);
+    command
+        .env_remove("COLUMNS")
+        .env("OMP_NUM_THREADS", "1")
+        .current_dir(dir);
     command
 }
 
+/// What the process said on stderr.
+pub(crate) fn stderr_of(outcome: &assert_cmd::assert::Assert) -> String {
+    String::from_utf8_lossy(&outcome.get_output().stderr).into_owned()
+}
+
 /// Arguments of a run on the reference stream (`9_stream`), from the reference checkpoint, in fp32 on the CPU.
-pub fn stream_run(name: &str, settings: &[&str]) -> Vec<String> {
+pub(crate) fn stream_run(name: &str, settings: &[&str]) -> Vec<String> {
     let path = |key: &str, file: &str| format!("{key}=\"{}\"", fixture(file).display());
     let common = [
         format!("run.name=\"{name}\""),
@@ -56,7 +64,7 @@ pub fn stream_run(name: &str, settings: &[&str]) -> Vec<String> {
 }
 
 /// The records of one split in a run's `metrics.jsonl`.
-pub fn metrics(run: &Path, split: &str) -> Vec<Value> {
+pub(crate) fn metrics(run: &Path, split: &str) -> Vec<Value> {
     let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
     let records = text
         .lines()
@@ -65,7 +73,7 @@ pub fn metrics(run: &Path, split: &str) -> Vec<Value> {
 }
 
 /// One field of every record.
-pub fn column(records: &[Value], name: &str) -> Vec<f64> {
+pub(crate) fn column(records: &[Value], name: &str) -> Vec<f64> {
     records
         .iter()
         .map(|record| record[name].as_f64().unwrap_or(f64::NAN))

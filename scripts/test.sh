@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# The whole check: format, lints (warnings are errors), tests. One profile throughout, so that torch-sys compiles once.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/libtorch.sh
+for script in scripts/*.sh scripts/llama-train scripts/prove scripts/proofs/*.sh .ci/run; do
+  bash -n "$script"
+done
+cargo fmt --check
+cargo clippy --release --locked --all-targets -- -D warnings
+cargo test --release --locked "$@"

@@ -1,0 +1,289 @@
+//! The command line and the configuration behind it: help, sources, mistakes and exit codes.
+
+use crate::common::{fixture, llama_train, stderr_of, stream_run};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// A new flag is a visible change of this snapshot.
+#[test]
+fn help_of_every_verb() {
+    let verbs: [&[&str]; 7] = [
+        &[],
+        &["prep-data"],
+        &["prep-data", "pretrain"],
+        &["prep-data", "tokenizer"],
+        &["pretrain"],
+        &["generate"],
+        &["bench"],
+    ];
+    let mut pages = String::new();
+    for verb in verbs {
+        let help = llama_train(Path::new("."))
+            .args(verb)
+            .arg("--help")
+            .assert()
+            .success();
+        let page = String::from_utf8(help.get_output().stdout.clone()).unwrap();
+        pages.push_str(&format!(
+            "$ llama-train {} --help\n{page}\n",
+            verb.join(" ")
+        ));
+    }
+    insta::assert_snapshot!(pages);
+}
+
+/// `run.name` set at every level: the resolved configuration of a dry run tells which one won.
+#[test]
+fn sources_from_weak_to_strong() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    fs::write(at("run.toml"), "[run]\nname = \"toml\"\n").unwrap();
+    let run_name = |env_file: bool, environment: bool, set: &[&str]| {
+        let env_text = if env_file {
+            "LLAMA_TRAIN__RUN__NAME=dotenv\n"
+        } else {
+            "# nothing\n"
+        };
+        fs::write(at(".env"), env_text).unwrap();
+        fs::remove_dir_all(at("runs")).ok();
+        let mut command = llama_train(dir.path());
+        if environment {
+            command.env("LLAMA_TRAIN__RUN__NAME", "environment");
+        }
+        let mut arguments = stream_run("default", &["train.max_steps=1", "checkpoint.save=false"]);
+        arguments.drain(1..3); // its own --set run.name
+        command.args(arguments).args(["--config", "run.toml"]);
+        command
+            .args(set.iter().flat_map(|setting| ["--set", setting]))
+            .assert()
+            .success();
+        let mut runs = fs::read_dir(at("runs")).unwrap();
+        runs.next()
+            .unwrap()
+            .unwrap()
+            .file_name()
+            .into_string()
+            .unwrap()
+    };
+    assert_eq!(run_name(false, false, &[]), "toml");
+    assert_eq!(run_name(true, false, &[]), "dotenv");
+    assert_eq!(run_name(true, true, &[]), "environment");
+    assert_eq!(
+        run_name(true, true, &["run.name=first", "run.name=\"last\""]),
+        "last"
+    );
+}
+
+#[test]
+fn every_mistake_is_reported_at_once_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let toml = "[train]\nmax_step = 5\nseq_len = \"long\"\nmicro_batch_size = 0\n\n[trian]\nx = 1\n\n[optim]\nmax_lr = -1.0\n";
+    fs::write(dir.path().join("bad.toml"), toml).unwrap();
+    let refused = llama_train(dir.path())
+        .args([
+            "pretrain",
+            "--config",
+            "bad.toml",
+            "--set",
+            "run.sed=7",
+            "--set",
+            "model.n_heads=three",
+        ])
+        .env("LLAMA_TRAIN__DATA__SHUFFLE", "maybe")
+        .assert()
+        .code(2);
+    let message = stderr_of(&refused);
+    for part in [
+        "8 mistakes",
+        "bad.toml:2: unknown key train.max_step; did you mean `max_steps`?",
+        "bad.toml:3: train.seq_len: ",
+        "bad.toml:4: train.micro_batch_size: must be at least 1",
+        "bad.toml:6: unknown section [trian]; did you mean `train`?",
+        "bad.toml:10: optim.max_lr: -1 must be 0 or more",
+        "--set run.sed=7: unknown key run.sed; did you mean `seed`?",
+        "--set model.n_heads=three: model.n_heads: ",
+        "environment variable LLAMA_TRAIN__DATA__SHUFFLE: data.shuffle: ",
+    ] {
+        assert!(message.contains(part), "missing: {part}\n{message}");
+    }
+    assert!(!dir.path().join("runs").exists());
+}
+
+#[test]
+fn a_dry_run_tells_the_plan_and_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = stream_run("planned", &[]);
+    let run = llama_train(dir.path())
+        .args(&arguments)
+        .args(["--dry-run", "--json"])
+        .assert()
+        .success();
+    let plan: Value = serde_json::from_slice(&run.get_output().stdout).unwrap();
+    let expected = [
+        ("tokens_per_step", 128),
+        ("grad_accum_steps", 2),
+        ("max_steps", 20),
+        ("world_size", 1),
+    ];
+    for (key, value) in expected {
+        assert_eq!(plan[key], value, "{plan}");
+    }
+    assert!(fs::read_dir(dir.path()).unwrap().next().is_none());
+}
+
+/// Results on stdout, logs on stderr and in `log.txt`; no secret anywhere in the run folder.
+#[test]
+fn stdout_is_one_object_and_secrets_stay_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = llama_train(dir.path())
+        .args(stream_run("one", &["train.max_steps=2"]))
+        .arg("--json")
+        .env("HF_TOKEN", "hf_sesame")
+        .env("WANDB_API_KEY", "sesame_too")
+        .assert()
+        .success();
+    let summary: Value = serde_json::from_slice(&run.get_output().stdout).unwrap();
+    let keys: Vec<&str> = summary
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let contract =
+        "run_dir step tokens_seen loss val_loss best_val_loss checkpoint stopped seconds";
+    assert_eq!(keys, contract.split(' ').collect::<Vec<_>>());
+    let run_dir = dir.path().join("runs/one");
+    let log = fs::read_to_string(run_dir.join("log.txt")).unwrap();
+    assert!(
+        stderr_of(&run).contains(&log) && log.contains("step 2/2 loss"),
+        "{log}"
+    );
+    let found = Command::new("grep")
+        .args(["-r", "sesame"])
+        .arg(&run_dir)
+        .output()
+        .unwrap();
+    assert!(found.stdout.is_empty());
+    assert!(
+        fs::read_to_string(run_dir.join("config.toml"))
+            .unwrap()
+            .contains("max_steps = 2")
+    );
+}
+
+#[test]
+fn bench_reports_the_contracts_fields() {
+    let settings = [
+        "model.dim=16",
+        "model.n_layers=1",
+        "model.n_heads=2",
+        "model.vocab_size=64",
+        "train.seq_len=16",
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let run = llama_train(dir.path())
+        .args([
+            "bench",
+            "--json",
+            "--steps",
+            "4",
+            "--warmup",
+            "1",
+            "--set",
+            "run.device=cpu",
+        ])
+        .args(settings.iter().flat_map(|setting| ["--set", setting]))
+        .assert()
+        .success();
+    let report: Value = serde_json::from_slice(&run.get_output().stdout).unwrap();
+    assert_eq!(report["step_seconds"].as_array().unwrap().len(), 4);
+    for key in [
+        "tokens_per_second",
+        "peak_memory_bytes",
+        "cpu_seconds_per_step",
+        "flops_per_token",
+    ] {
+        assert!(report[key].as_f64().unwrap() > 0.0, "{key}: {report}");
+    }
+    // 6 N + 6 L d s, by hand: N = 4·16² + 3·16·256 + 64·16.
+    assert_eq!(
+        report["flops_per_token"],
+        6.0 * (1024.0 + 12288.0 + 1024.0) + 6.0 * 16.0 * 16.0
+    );
+    assert_eq!(
+        (&report["device"], &report["precision"]),
+        (&"cpu".into(), &"fp32".into())
+    );
+    assert!(fs::read_dir(dir.path()).unwrap().next().is_none());
+}
+
+#[test]
+fn generate_takes_prompts_of_any_lengths_and_tells_why_it_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let checkpoint = fixture("1_checkpoints/a_mha_untied");
+    if !checkpoint.join("tokenizer.json").exists() {
+        fs::create_dir(dir.path().join("model")).unwrap();
+        for from in [checkpoint, fixture("tokenizer")] {
+            for entry in fs::read_dir(from).unwrap() {
+                let entry = entry.unwrap();
+                fs::copy(
+                    entry.path(),
+                    dir.path().join("model").join(entry.file_name()),
+                )
+                .unwrap();
+            }
+        }
+    }
+    let write = |prompts: &[&str]| {
+        let run = llama_train(dir.path())
+            .args([
+                "generate",
+                "--json",
+                "--checkpoint",
+                "model",
+                "--max-new-tokens",
+                "6",
+                "--temperature",
+                "0",
+            ])
+            .args(prompts.iter().flat_map(|prompt| ["--prompt", prompt]))
+            .assert()
+            .success();
+        let output: Value = serde_json::from_slice(&run.get_output().stdout).unwrap();
+        output["completions"].as_array().unwrap().clone()
+    };
+    let both = write(&["a", "a much longer prompt"]);
+    assert_eq!(both[0]["stopped"], "length");
+    assert_eq!(both[0], write(&["a"])[0]);
+    assert_eq!(both[1], write(&["a much longer prompt"])[0]);
+}
+
+/// A libtorch that cannot be used is refused with the remedy, before anything is fetched or built.
+#[test]
+fn the_scripts_refuse_a_wrong_libtorch() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/setup.sh");
+    let dir = tempfile::tempdir().unwrap();
+    let old = dir.path().join("old");
+    fs::create_dir_all(old.join("lib")).unwrap();
+    fs::create_dir_all(old.join("include/torch/headeronly")).unwrap();
+    fs::write(old.join("lib/libtorch_cpu.so"), "").unwrap();
+    let version = "#define TORCH_VERSION_MAJOR 2\n#define TORCH_VERSION_MINOR 4\n#define TORCH_VERSION_PATCH 1\n";
+    fs::write(old.join("include/torch/headeronly/version.h"), version).unwrap();
+    for (libtorch, expected) in [
+        (dir.path().join("none"), "no lib/libtorch_cpu.so there"),
+        (old, "this is version 2.4.1, 2.11.0 is needed"),
+    ] {
+        let refused = Command::new(&script)
+            .env("LIBTORCH", libtorch)
+            .output()
+            .unwrap();
+        let message = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(
+            message.contains(expected) && message.contains("unset it"),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! Every shipped configuration loads, fits its own numbers and can be written out and read again.
+
+use crate::common::llama_train;
+use llama_train::config::{Config, PRESETS, Sources, preset};
+use llama_train::model::flops;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn shipped() -> Vec<PathBuf> {
+    let pattern = root().join("configs/**/*.toml");
+    let files = glob::glob(pattern.to_str().unwrap()).unwrap();
+    files.map(Result::unwrap).collect()
+}
+
+fn load(file: &Path) -> Config {
+    let no_env_file = tempfile::NamedTempFile::new().unwrap();
+    let sources = Sources {
+        file: Some(file.to_owned()),
+        env_file: Some(no_env_file.path().to_owned()),
+        assignments: Vec::new(),
+    };
+    Config::load(&sources).unwrap_or_else(|error| panic!("{error:#}"))
+}
+
+#[test]
+fn each_loads_and_round_trips() {
+    let files = shipped();
+    assert!(files.len() >= 5);
+    for file in files {
+        let config = load(&file);
+        let written = tempfile::NamedTempFile::new().unwrap();
+        fs::write(written.path(), config.to_toml()).unwrap();
+        assert_eq!(load(written.path()), config, "{}", file.display());
+    }
+}
+
+/// The name of a file tells its size, and its header opens with the command that runs it.
+#[test]
+fn each_is_what_its_header_says() {
+    for (name, least, most) in [
+        ("quickstart", 1.0e6, 3.0e6),
+        ("pretrain/124m", 120e6, 128e6),
+        ("pretrain/350m", 340e6, 370e6),
+        ("pretrain/1b", 1.2e9, 1.3e9),
+        ("pretrain/8b", 8.0e9, 8.1e9),
+    ] {
+        let file = root().join(format!("configs/{name}.toml"));
+        let config = load(&file);
+        let vocab_size = Some(config.prepare.vocab_size as i64).filter(|&size| size > 0);
+        let shape = config.model.resolve(vocab_size, 256);
+        let parameters = flops::parameters(&shape.unwrap()) as f64;
+        assert!((least..most).contains(&parameters), "{name}: {parameters}");
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(
+            text.contains(&format!("--config configs/{name}.toml")),
+            "{name}"
+        );
+    }
+}
+
+/// Parameter counts of the published models (their model cards; 3.2's share the head with the embedding).
+#[test]
+fn presets_have_the_published_sizes() {
+    let published = [
+        ("llama3-8b", 8_030_261_248),
+        ("llama3-70b", 70_553_706_496),
+        ("llama3.1-8b", 8_030_261_248),
+        ("llama3.1-70b", 70_553_706_496),
+        ("llama3.1-405b", 405_853_388_800),
+        ("llama3.2-1b", 1_235_814_400),
+        ("llama3.2-3b", 3_212_749_824),
+    ];
+    assert_eq!(published.map(|(name, _)| name), PRESETS);
+    for (name, parameters) in published {
+        assert_eq!(
+            flops::parameters(&preset(name).unwrap()),
+            parameters,
+            "{name}"
+        );
+    }
+}
+
+/// What the README's first command runs, a few steps of it: text is found, tokenized, learned from and sampled.
+#[test]
+fn the_quickstart_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [
+        "prepare.max_documents=40",
+        "prepare.vocab_size=512",
+        "train.max_steps=4",
+        "train.micro_batch_size=2",
+        "optim.warmup_steps=1",
+        "generate.max_new_tokens=4",
+    ];
+    let run = llama_train(dir.path())
+        .args(["pretrain", "--json", "--config"])
+        .arg(root().join("configs/quickstart.toml"))
+        .args(settings.iter().flat_map(|setting| ["--set", setting]))
+        .assert()
+        .success();
+    let summary: Value = serde_json::from_slice(&run.get_output().stdout).unwrap();
+    assert_eq!(summary["step"], 4);
+    assert!(
+        summary["val_loss"].as_f64().unwrap() < 512_f64.ln() + 0.1,
+        "{summary}"
+    );
+    let log = String::from_utf8(run.get_output().stderr.clone()).unwrap();
+    assert!(log.contains("sample: class "), "{log}");
+    let best = dir.path().join("runs/quickstart/checkpoints/best");
+    llama_train(dir.path())
+        .args([
+            "generate",
+            "--prompt",
+            "def ",
+            "--max-new-tokens",
+            "4",
+            "--checkpoint",
+        ])
+        .arg(best)
+        .assert()
+        .success()
+        .stdout(predicates::str::starts_with("def "));
+}
