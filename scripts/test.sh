@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 for script in scripts/*.sh scripts/llama-train scripts/prove scripts/proofs/*.sh .ci/run; do
   bash -n "$script"
 done
+python3 -c 'import ast, sys; [ast.parse(open(file).read(), file) for file in sys.argv[1:]]' scripts/*.py scripts/proofs/*.py
 cargo fmt --check
 cargo clippy --release --locked --all-targets -- -D warnings
 cargo test --release --locked "$@"

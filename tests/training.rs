@@ -133,8 +133,8 @@ fn cut_twice(shuffle: &str) {
     run_to_the_end(dir.path(), &stream_run("straight", &settings));
     let mut cut = stream_run("cut", &settings);
     cut.extend(["--resume".to_owned(), "latest".to_owned()]);
-    run_until_killed(dir.path(), &cut, "cut", 11);
-    run_until_killed(dir.path(), &cut, "cut", 23);
+    run_until_killed(dir.path(), &cut, "cut", 17);
+    run_until_killed(dir.path(), &cut, "cut", 29);
     run_to_the_end(dir.path(), &cut);
     assert_same_run(dir.path(), "straight", "cut", 40);
 }
