@@ -2,7 +2,9 @@
 # Each planted fault makes the test fail that guards against it
 clone="$WORK/clone"
 git clone --quiet . "$clone"
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
+# A copy of the build to start from: cargo takes two checkouts with one target folder for the same, faults and all.
+cp -r "${CARGO_TARGET_DIR:-target}" "$clone/target"
+export CARGO_TARGET_DIR="$clone/target"
 cd "$clone"
 
 failures=0
