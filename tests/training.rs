@@ -172,6 +172,49 @@ fn a_finished_run_is_left_alone_and_a_taken_name_is_refused() {
     );
 }
 
+/// A learning rate of 0 learns nothing, so no validation after the first is better; the count goes on across a resume.
+#[test]
+fn early_stopping_counts_across_a_resume() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = |max_steps| {
+        let max_steps = format!("train.max_steps={max_steps}");
+        let fixed = [
+            "optim.max_lr=0",
+            "optim.min_lr=0",
+            "validate.every=2",
+            "validate.early_stopping_patience=3",
+            "validate.early_stopping_skip_steps=4",
+        ];
+        stream_run("patient", &[&fixed[..], &[max_steps.as_str()]].concat())
+    };
+    // Best at 2, skipped at 4, worse at 6 and 8.
+    run_to_the_end(dir.path(), &settings(8));
+    let resumed = |max_steps| {
+        let arguments = [
+            settings(max_steps),
+            vec!["--resume".into(), "--json".into()],
+        ]
+        .concat();
+        let run = llama_train(dir.path()).args(arguments).assert().success();
+        serde_json::from_slice::<Value>(&run.get_output().stdout).unwrap()
+    };
+    for _ in 0..2 {
+        let summary = resumed(20);
+        assert_eq!(
+            (&summary["stopped"], &summary["step"]),
+            (&"early_stopping".into(), &10.into())
+        );
+    }
+    let run = dir.path().join("runs/patient");
+    let losses = column(&metrics(&run, "val"), "loss");
+    assert_eq!(losses.len(), 5);
+    assert!(losses.iter().all(|&loss| loss == losses[0]), "{losses:?}");
+    assert_eq!(
+        fs::read_link(run.join("checkpoints/best")).unwrap(),
+        Path::new("step_00000002")
+    );
+}
+
 #[test]
 fn sigterm_saves_and_exits_with_143() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! `LLAMA_TRAIN__SECTION__KEY` in the environment and in `.env`.
 
-use super::load::Origin;
+use super::origin::Origin;
 use crate::bad_request;
 use anyhow::Result;
 use std::path::{Path, PathBuf};

@@ -1,12 +1,12 @@
 //! Reading the configuration from its sources, weakest first, and reporting every mistake at once.
 
 use super::environment::{self, Variable};
-use super::{Config, validate};
+use super::origin::Origin;
+use super::{Config, did_you_mean, validate};
 use crate::bad_request;
 use anyhow::Result;
 use serde::{Deserialize, de::IntoDeserializer};
 use std::collections::HashMap;
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use toml::Value;
@@ -32,24 +32,6 @@ pub struct Assignment {
     pub key: String,
     /// A TOML value, or plain text for a key that takes text.
     pub value: String,
-}
-
-/// Where a value was given.
-#[derive(Debug, Clone)]
-pub(super) enum Origin {
-    /// A line of a file.
-    Line(PathBuf, usize),
-    /// A flag or an environment variable.
-    Named(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Line(path, line) => write!(f, "{}:{line}", path.display()),
-            Self::Named(name) => f.write_str(name),
-        }
-    }
 }
 
 impl Config {
@@ -200,19 +182,6 @@ impl Loader {
                 many.join("\n  ")
             )),
         }
-    }
-}
-
-/// The known name that is nearest, if one is near.
-pub(super) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    const NEAR: f64 = 0.75;
-    let score = |known: &str| strsim::jaro_winkler(name, known);
-    let best = known
-        .into_iter()
-        .max_by(|a, b| score(a).total_cmp(&score(b)));
-    match best.filter(|best| score(best) >= NEAR) {
-        Some(best) => format!("; did you mean `{best}`?"),
-        None => String::new(),
     }
 }
 

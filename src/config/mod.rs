@@ -6,10 +6,12 @@ mod environment;
 mod error;
 mod load;
 mod model;
+mod origin;
 mod presets;
 mod resolve;
 mod section;
 mod sections;
+mod suggestion;
 mod validate;
 
 pub use cadence::Cadence;
@@ -23,6 +25,7 @@ pub use sections::{
     CheckpointConfig, DataConfig, GenerateConfig, ModelSection, OptimConfig, PrepareConfig,
     RunConfig, TokenizerConfig, TrainConfig, ValidateConfig, WandbConfig,
 };
+pub use suggestion::did_you_mean;
 
 /// A key and what is wrong with its value.
 pub type Problem = (&'static str, String);

@@ -136,10 +136,10 @@ section! {
 section! {
     /// AdamW and its learning rate.
     OptimConfig in "optim" {
-        /// Peak learning rate.
+        /// Peak learning rate (0 is legal: nothing is learned).
         max_lr: f64 = 3e-4,
-        /// Final learning rate.
-        min_lr: f64 = 3e-5,
+        /// Final learning rate (default: a tenth of `max_lr`).
+        min_lr: Option<f64> = None,
         /// Steps of linear warm-up.
         warmup_steps: u64 = 0,
         /// "cosine", "wsd" (stable, then linear decay over `decay_fraction`), "linear" or "constant".

@@ -1,8 +1,7 @@
 //! What must hold between values that have the right type each.
 
-use super::load::did_you_mean;
 use super::presets::{PRESETS, preset};
-use super::{Config, ModelSection, OptimConfig, PrepareConfig, Problem, TrainConfig};
+use super::{Config, ModelSection, OptimConfig, PrepareConfig, Problem, TrainConfig, did_you_mean};
 use crate::bad_request;
 use anyhow::Result;
 
@@ -182,7 +181,7 @@ fn batch(config: &TrainConfig, world_size: u64, problems: &mut Vec<Problem>) {
 fn optim(config: &OptimConfig, problems: &mut Vec<Problem>) {
     let not_negative = [
         ("optim.max_lr", config.max_lr),
-        ("optim.min_lr", config.min_lr),
+        ("optim.min_lr", config.min_lr.unwrap_or(0.0)),
         ("optim.weight_decay", config.weight_decay),
         ("optim.grad_clip", config.grad_clip),
     ];
@@ -194,11 +193,11 @@ fn optim(config: &OptimConfig, problems: &mut Vec<Problem>) {
             format!("{value} must be 0 or more"),
         );
     }
-    let (max_lr, min_lr) = (config.max_lr, config.min_lr);
+    let (max_lr, min_lr) = (config.max_lr, config.min_lr.unwrap_or(0.0));
     require(
         problems,
         "optim.min_lr",
-        min_lr <= max_lr || max_lr <= 0.0,
+        min_lr <= max_lr || max_lr < 0.0,
         format!("{min_lr} is above optim.max_lr = {max_lr}"),
     );
     let (beta1, beta2) = config.betas;

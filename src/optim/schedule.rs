@@ -21,7 +21,7 @@ impl Schedule {
         Self {
             kind: config.schedule,
             max_lr: config.max_lr,
-            min_lr: config.min_lr,
+            min_lr: config.min_lr.unwrap_or(config.max_lr / 10.0),
             warmup_steps: config.warmup_steps,
             decay_fraction: config.decay_fraction,
             max_steps,
@@ -73,7 +73,7 @@ mod tests {
     fn schedule(kind: ScheduleKind) -> Schedule {
         let config = OptimConfig {
             max_lr: 1.8e-3,
-            min_lr: 1.8e-4,
+            min_lr: Some(1.8e-4),
             warmup_steps: 715,
             schedule: kind,
             ..OptimConfig::default()

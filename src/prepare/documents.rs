@@ -1,7 +1,8 @@
 //! The documents of all files in order, and the patience with rows that are malformed.
 
 use super::{
-    rows::{self, BadRow, Rows},
+    row::{BadRow, Rows},
+    rows,
     source::SourceFile,
 };
 use anyhow::{Context, Result, anyhow};

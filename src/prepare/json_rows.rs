@@ -1,6 +1,6 @@
 //! The rows of `.jsonl` and `.json` files.
 
-use super::rows::{BadRow, Place, Row, missing_field};
+use super::row::{BadRow, Place, Row, missing_field};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::Value;

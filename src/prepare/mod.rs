@@ -11,6 +11,7 @@ mod ordered;
 mod parquet_rows;
 mod pretrain;
 mod progress;
+mod row;
 mod rows;
 pub mod source;
 mod summary;

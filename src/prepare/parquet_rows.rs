@@ -1,7 +1,7 @@
 //! The rows of a Parquet file: one column, batch by batch.
 
 use super::{
-    rows::{BadRow, Place, Row, Rows, missing_field},
+    row::{BadRow, Place, Row, Rows, missing_field},
     source::SourceFile,
 };
 use anyhow::{Context, Result};

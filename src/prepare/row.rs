@@ -1,0 +1,64 @@
+//! One row of a file: its place, its text or what is wrong with it.
+
+use crate::config::did_you_mean;
+use anyhow::Result;
+use std::fmt;
+
+/// Where in its file a row is, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It is the file.
+    Whole,
+    /// A line of text.
+    Line(u64),
+    /// A row of a table or an array.
+    Row(u64),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole => Ok(()),
+            Self::Line(line) => write!(f, ":{line}"),
+            Self::Row(row) => write!(f, ", row {row}"),
+        }
+    }
+}
+
+/// What is wrong with a row.
+#[derive(Debug)]
+pub(super) enum BadRow {
+    /// It is damaged.
+    Malformed(String),
+    /// It is well-formed but lacks the field: the user may have named the wrong one.
+    MissingField(String),
+}
+
+/// A row that was reached, whether it can be used or not.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// Where it is.
+    pub(super) place: Place,
+    /// Its text.
+    pub(super) text: Result<String, BadRow>,
+    /// Bytes of the file it takes up.
+    pub(super) source_bytes: u64,
+}
+
+/// The rows of a file; an error is one after which the file cannot be read on.
+pub(super) type Rows = Box<dyn Iterator<Item = Result<Row>> + Send>;
+
+/// Which fields there are instead, and which of them may have been meant.
+pub(super) fn missing_field<'a>(
+    field: &str,
+    present: impl Iterator<Item = &'a str> + Clone,
+) -> String {
+    let names: Vec<String> = present.clone().map(|name| format!("`{name}`")).collect();
+    let hint = did_you_mean(field, present);
+    let found = if names.is_empty() {
+        "none".into()
+    } else {
+        names.join(", ")
+    };
+    format!("no field `{field}` (--text-field, prepare.text_field); found {found}{hint}")
+}
