@@ -48,7 +48,11 @@ pub(super) fn output(run_dir: &Path, state: &TrainState, summary: &Summary) -> R
     }
     write!(text, ", {:.0} s", summary.elapsed.as_secs_f64())?;
     if let Some(checkpoint) = &checkpoint {
-        write!(text, "{}", next_steps(checkpoint))?;
+        write!(text, "\ncheckpoint: {}\n", checkpoint.display())?;
+        text.push_str(&match summary.stopped {
+            Stopped::Signal(_) => "next: the same command with --resume goes on".to_owned(),
+            Stopped::MaxSteps | Stopped::EarlyStopping => generate_command(checkpoint),
+        });
     }
     Ok(Output {
         json,
@@ -57,12 +61,12 @@ pub(super) fn output(run_dir: &Path, state: &TrainState, summary: &Summary) -> R
     })
 }
 
-/// Commands that work when pasted: they name this program as it was started.
-fn next_steps(checkpoint: &Path) -> String {
+/// A command that works when pasted: it names this program as it was started.
+fn generate_command(checkpoint: &Path) -> String {
     let program = std::env::args().next();
     format!(
-        "\ncheckpoint: {0}\nnext: {1} generate --checkpoint {0} --prompt 'def '",
+        "next: {} generate --checkpoint {} --prompt 'def '",
+        program.as_deref().unwrap_or("llama-train"),
         checkpoint.display(),
-        program.as_deref().unwrap_or("llama-train")
     )
 }

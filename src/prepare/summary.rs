@@ -54,7 +54,7 @@ impl Prepared {
             let share = 100.0 * entry.tokens as f64 / self.tokens().max(1) as f64;
             let _ = writeln!(
                 text,
-                "  {split:5}  {} tokens ({share:.1} %) of {} documents in {} shards",
+                "  {split:5}  {} tokens ({share:.1} %) of {} documents, {} shard(s)",
                 HumanCount(entry.tokens),
                 HumanCount(entry.documents),
                 entry.shards.len()
@@ -62,9 +62,9 @@ impl Prepared {
         }
         let _ = write!(
             text,
-            "  vocabulary of {}, stored as {:?}; skipped {} malformed rows and {} empty documents",
+            "  vocabulary of {}, {} bytes a token; skipped {} malformed rows and {} empty documents",
             HumanCount(self.manifest.vocab_size),
-            self.manifest.dtype,
+            self.manifest.dtype.size(),
             self.manifest.bad_rows,
             self.manifest.empty_documents
         );
