@@ -22,7 +22,7 @@ fn load(file: &Path) -> Config {
     let sources = Sources {
         file: Some(file.to_owned()),
         env_file: Some(no_env_file.path().to_owned()),
-        assignments: Vec::new(),
+        ..Sources::default()
     };
     Config::load(&sources).unwrap_or_else(|error| panic!("{error:#}"))
 }

@@ -8,6 +8,7 @@ mod configs;
 mod layers;
 mod model_parity;
 mod optimizer;
+mod original_env;
 mod prepare;
 mod tokenizer;
 mod training;

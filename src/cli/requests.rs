@@ -5,18 +5,19 @@ use super::assignments::{self, Assignments};
 use crate::checkpoint::ResumeFrom;
 use crate::commands::training::TrainingRequest;
 use crate::commands::{Output, bench, generate, prep_data, pretrain};
-use crate::config::{Config, Sources};
+use crate::config::{Config, Purpose, Sources};
 use anyhow::Result;
 
 impl Common {
     /// The configuration with the verb's own flags on top.
-    fn load(&self, flags: Assignments) -> Result<Config> {
+    fn load(&self, flags: Assignments, purpose: Purpose) -> Result<Config> {
         let mut assignments = assignments::from_set(&self.set)?;
         assignments.extend(flags.into_inner());
         Config::load(&Sources {
             file: self.config.clone(),
             env_file: self.env_file.clone(),
             assignments,
+            purpose,
         })
     }
 }
@@ -52,7 +53,7 @@ impl PrepPretrain {
         flags.value("--seed", "prepare.seed", self.seed);
         let Config {
             prepare, tokenizer, ..
-        } = self.common.load(flags)?;
+        } = self.common.load(flags, Purpose::PrepPretrain)?;
         prep_data::run_pretrain(&prep_data::PretrainRequest {
             prepare,
             tokenizer: tokenizer.path,
@@ -65,7 +66,7 @@ impl PrepTokenizer {
         let mut flags = Assignments::default();
         self.input.assign(&mut flags);
         flags.value("--vocab-size", "prepare.vocab_size", self.vocab_size);
-        let Config { prepare, .. } = self.common.load(flags)?;
+        let Config { prepare, .. } = self.common.load(flags, Purpose::PrepPretrain)?;
         let vocab_size = prepare.vocab_size;
         prep_data::run_tokenizer(&prep_data::TokenizerRequest {
             prepare,
@@ -84,7 +85,7 @@ impl Pretrain {
             dir => ResumeFrom::Path(dir.into()),
         });
         pretrain::run(&TrainingRequest {
-            config: self.common.load(flags)?,
+            config: self.common.load(flags, Purpose::Pretrain)?,
             resume,
             reset_optimizer: self.reset_optimizer,
             start_step: self.start_step,
@@ -116,7 +117,7 @@ impl Generate {
             self.no_repeat_ngram_size,
         );
         flags.value("--seed", "generate.seed", self.seed);
-        let config = self.common.load(flags)?;
+        let config = self.common.load(flags, Purpose::Other)?;
         generate::run(&generate::Request {
             checkpoint: self.checkpoint.clone(),
             options: config.generate,
@@ -129,7 +130,7 @@ impl Generate {
 
 impl Bench {
     pub(super) fn run(&self) -> Result<Output> {
-        let config = self.common.load(Assignments::default())?;
+        let config = self.common.load(Assignments::default(), Purpose::Other)?;
         bench::run(&bench::Request {
             config,
             steps: self.steps,

@@ -5,7 +5,7 @@ use crate::train::{Stopped, Summary, TrainState};
 use anyhow::Result;
 use serde_json::json;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The contract's JSON object, and the same in words with what to try next.
 pub(super) fn output(run_dir: &Path, state: &TrainState, summary: &Summary) -> Result<Output> {
@@ -14,12 +14,7 @@ pub(super) fn output(run_dir: &Path, state: &TrainState, summary: &Summary) -> R
         Stopped::EarlyStopping => ("early_stopping", 0),
         Stopped::Signal(signal) => ("signal", signal.exit_code()),
     };
-    // A run that was finished already has saved nothing now.
-    let latest = run_dir.join("checkpoints/latest");
-    let checkpoint = summary
-        .checkpoint
-        .clone()
-        .or(latest.exists().then_some(latest));
+    let checkpoint = checkpoint(run_dir, summary);
     let json = json!({
         "run_dir": run_dir,
         "step": state.step,
@@ -31,12 +26,8 @@ pub(super) fn output(run_dir: &Path, state: &TrainState, summary: &Summary) -> R
         "stopped": stopped,
         "seconds": summary.elapsed.as_secs_f64(),
     });
-    let mut text = format!(
-        "{}: step {} ({stopped}), {} tokens",
-        run_dir.display(),
-        state.step,
-        state.tokens_seen
-    );
+    let (dir, step, tokens) = (run_dir.display(), state.step, state.tokens_seen);
+    let mut text = format!("{dir}: step {step} ({stopped}), {tokens} tokens");
     for (name, value) in [
         ("loss", summary.loss),
         ("val loss", summary.val_loss),
@@ -48,11 +39,8 @@ pub(super) fn output(run_dir: &Path, state: &TrainState, summary: &Summary) -> R
     }
     write!(text, ", {:.0} s", summary.elapsed.as_secs_f64())?;
     if let Some(checkpoint) = &checkpoint {
-        write!(text, "\ncheckpoint: {}\n", checkpoint.display())?;
-        text.push_str(&match summary.stopped {
-            Stopped::Signal(_) => "next: the same command with --resume goes on".to_owned(),
-            Stopped::MaxSteps | Stopped::EarlyStopping => generate_command(checkpoint),
-        });
+        let next = next_step(summary.stopped, checkpoint);
+        write!(text, "\ncheckpoint: {}\nnext: {next}", checkpoint.display())?;
     }
     Ok(Output {
         json,
@@ -61,11 +49,21 @@ pub(super) fn output(run_dir: &Path, state: &TrainState, summary: &Summary) -> R
     })
 }
 
-/// A command that works when pasted: it names this program as it was started.
-fn generate_command(checkpoint: &Path) -> String {
+/// The newest one; a run that was finished already has saved none now.
+fn checkpoint(run_dir: &Path, summary: &Summary) -> Option<PathBuf> {
+    let latest = run_dir.join("checkpoints/latest");
+    let saved = summary.checkpoint.clone();
+    saved.or(latest.exists().then_some(latest))
+}
+
+/// What to do now; a command that works when pasted, as it names this program as it was started.
+fn next_step(stopped: Stopped, checkpoint: &Path) -> String {
+    if let Stopped::Signal(_) = stopped {
+        return "the same command with --resume goes on".to_owned();
+    }
     let program = std::env::args().next();
     format!(
-        "next: {} generate --checkpoint {} --prompt 'def '",
+        "{} generate --checkpoint {} --prompt 'def '",
         program.as_deref().unwrap_or("llama-train"),
         checkpoint.display(),
     )

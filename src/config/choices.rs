@@ -57,6 +57,54 @@ choices! {
     WandbMode {
         /// Not at all.
         Disabled = "disabled",
+        /// As the run goes.
+        Online = "online",
+        /// Into a file, to be sent later.
+        Offline = "offline",
+    }
+}
+
+choices! {
+    /// Losses over preferences.
+    DpoLoss {
+        /// The paper's; with label smoothing, cDPO.
+        Sigmoid = "sigmoid",
+        /// TRL's IPO: log-ratios divided by the completion's length.
+        Ipo = "ipo",
+        /// IPO as published.
+        IpoPaper = "ipo_paper",
+        /// A hinge on the margin.
+        Hinge = "hinge",
+        /// Robust DPO.
+        Robust = "robust",
+        /// Anchored preference optimisation.
+        ApoZero = "apo_zero",
+        /// SimPO: no reference.
+        Simpo = "simpo",
+        /// ORPO: no reference.
+        Orpo = "orpo",
+    }
+}
+
+choices! {
+    /// Divergences between student and teacher.
+    DistillKind {
+        /// KL(teacher ‖ student).
+        ForwardKl = "forward_kl",
+        /// KL(student ‖ teacher).
+        ReverseKl = "reverse_kl",
+        /// Jensen-Shannon.
+        Js = "js",
+    }
+}
+
+choices! {
+    /// Data of a distillation.
+    DistillOn {
+        /// Token shards.
+        Pretrain = "pretrain",
+        /// Conversations.
+        Instruct = "instruct",
     }
 }
 

@@ -1,6 +1,7 @@
-//! `LLAMA_TRAIN__SECTION__KEY` in the environment and in `.env`.
+//! `.env` and the process's environment: our own names, `LLAMA_TRAIN__SECTION__KEY`, and the original project's.
 
 use super::origin::Origin;
+use super::original_env::{Originals, Purpose};
 use crate::bad_request;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -8,43 +9,114 @@ use std::{env, fs};
 
 const PREFIX: &str = "LLAMA_TRAIN__";
 
-/// One setting from the environment.
-pub(super) struct Variable {
-    pub(super) key: String,
+/// A variable as it was found.
+#[derive(Clone)]
+pub(super) struct Named {
+    pub(super) name: String,
     pub(super) value: String,
     pub(super) origin: Origin,
 }
 
-/// The settings of the env file (by default `.env`, if it is there), then those of the process, in rising strength.
-/// An empty value is as good as none.
-pub(super) fn read(env_file: Option<&Path>) -> Result<Vec<Variable>> {
-    let mut variables = match env_file {
+impl Named {
+    /// The setting that it means.
+    pub(super) fn sets(&self, key: &str, value: Result<String, String>) -> Variable {
+        Variable {
+            key: key.to_owned(),
+            value,
+            origin: self.origin.clone(),
+        }
+    }
+
+    fn own(&self) -> Option<Variable> {
+        let key = self.name.strip_prefix(PREFIX)?.to_lowercase();
+        Some(self.sets(&key.replacen("__", ".", 1), Ok(self.value.clone())))
+    }
+}
+
+/// One setting from the environment.
+pub(super) struct Variable {
+    pub(super) key: String,
+    /// TOML or plain text; or why it is neither.
+    pub(super) value: Result<String, String>,
+    pub(super) origin: Origin,
+}
+
+/// The settings of the env file (by default `.env`, if it is there), then those of the process, in rising strength; in
+/// each, our own names are stronger than the original's. An empty value is as good as none.
+pub(super) fn read(env_file: Option<&Path>, purpose: Purpose) -> Result<Vec<Variable>> {
+    let file = match env_file {
         Some(path) => read_file(path)?,
         None if Path::new(".env").is_file() => read_file(Path::new(".env"))?,
         None => Vec::new(),
     };
-    let mut process: Vec<(String, String)> = env::vars().collect();
-    process.sort();
-    for (name, value) in process {
-        let origin = Origin::Named(format!("environment variable {name}"));
-        variables.extend(variable(&name, value, origin));
+    let mut originals = Originals::new(purpose);
+    let mut variables = Vec::new();
+    for source in [file, read_process()] {
+        variables.extend(originals.take(&source));
+        variables.extend(source.iter().filter_map(Named::own));
     }
+    originals.check_purpose()?;
     Ok(variables)
 }
 
-fn read_file(path: &Path) -> Result<Vec<Variable>> {
+fn read_process() -> Vec<Named> {
+    let mut process: Vec<(String, String)> = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
+    process.sort();
+    let named = |(name, value)| Named {
+        origin: Origin::Named(format!("environment variable {name}")),
+        name,
+        value,
+    };
+    process.into_iter().map(named).collect()
+}
+
+fn read_file(path: &Path) -> Result<Vec<Named>> {
     let text = fs::read_to_string(path)
         .map_err(|error| bad_request!("{}: cannot read: {error}", path.display()))?;
-    let mut variables = Vec::new();
-    for entry in dotenvy::from_read_iter(text.as_bytes()) {
+    let quoted: Vec<String> = text.lines().map(with_quotes).collect();
+    let mut found = Vec::new();
+    for entry in dotenvy::from_read_iter(quoted.join("\n").as_bytes()) {
         let (name, value) = entry.map_err(|error| bad_request!("{}: {error}", path.display()))?;
-        variables.extend(variable(
-            &name,
-            value,
-            line_of(&text, &name, path.to_owned()),
-        ));
+        if !value.is_empty() {
+            let origin = line_of(&text, &name, path.to_owned());
+            found.push(Named {
+                name,
+                value,
+                origin,
+            });
+        }
     }
-    Ok(variables)
+    Ok(found)
+}
+
+/// Python's dotenv, which the original uses, takes an unquoted value as it is, with spaces and quotes inside, up to a
+/// comment; dotenvy does not.
+fn with_quotes(line: &str) -> String {
+    let Some((name, value)) = line
+        .split_once('=')
+        .filter(|_| !line.trim_start().starts_with('#'))
+    else {
+        return line.to_owned();
+    };
+    let needs_quotes = |c: char| c.is_whitespace() || c == '\'' || c == '"';
+    let comment = value.find(" #").or_else(|| value.find("\t#"));
+    let plain = value[..comment.unwrap_or(value.len())].trim();
+    if plain.starts_with(['\'', '"']) || !plain.contains(needs_quotes) {
+        return line.to_owned();
+    }
+    match plain.contains('\'') {
+        false => format!("{name}='{plain}'"),
+        true => format!(
+            "{name}=\"{}\"",
+            plain
+                .replace('\\', "\\\\")
+                .replace('"', "\\\"")
+                .replace('$', "\\$")
+        ),
+    }
 }
 
 /// dotenvy does not tell lines: the last one that sets the name is the one that counts.
@@ -62,12 +134,4 @@ fn line_of(text: &str, name: &str, path: PathBuf) -> Origin {
         .last()
         .map_or(0, |(index, _)| index);
     Origin::Line(path, index + 1)
-}
-
-fn variable(name: &str, value: String, origin: Origin) -> Option<Variable> {
-    let key = name
-        .strip_prefix(PREFIX)?
-        .to_lowercase()
-        .replacen("__", ".", 1);
-    (!value.is_empty()).then_some(Variable { key, value, origin })
 }

@@ -2,6 +2,7 @@
 
 use super::environment::{self, Variable};
 use super::origin::Origin;
+use super::original_env::Purpose;
 use super::{Config, did_you_mean, validate};
 use crate::bad_request;
 use anyhow::Result;
@@ -21,6 +22,8 @@ pub struct Sources {
     pub env_file: Option<PathBuf>,
     /// `--set` and flags, in the order given; the last one wins.
     pub assignments: Vec<Assignment>,
+    /// The verb that runs: some of the original project's variables mean another key for each.
+    pub purpose: Purpose,
 }
 
 /// One key set on the command line.
@@ -44,7 +47,7 @@ impl Config {
         if let Some(path) = &sources.file {
             loader.read_toml(path)?;
         }
-        for variable in environment::read(sources.env_file.as_deref())? {
+        for variable in environment::read(sources.env_file.as_deref(), sources.purpose)? {
             loader.take_variable(variable);
         }
         for Assignment { origin, key, value } in &sources.assignments {
@@ -100,7 +103,11 @@ impl Loader {
     }
 
     fn take_variable(&mut self, variable: Variable) {
-        self.set_text(&variable.key, &variable.value, variable.origin);
+        let Variable { key, value, origin } = variable;
+        match value {
+            Ok(value) => self.set_text(&key, &value, origin),
+            Err(problem) => self.problems.push(format!("{origin}: {key}: {problem}")),
+        }
     }
 
     fn set(&mut self, path: &str, value: Value, origin: Origin) {
@@ -130,10 +137,14 @@ impl Loader {
         }
     }
 
-    fn try_set(&mut self, path: &str, value: Value) -> Result<(), String> {
-        let Some((table, key)) = path.split_once('.') else {
+    fn try_set(&mut self, path: &str, mut value: Value) -> Result<(), String> {
+        let Some((table, mut key)) = path.split_once('.') else {
             return Err(format!("`{path}` is not of the form section.key"));
         };
+        if let Some((outer, entry)) = key.split_once('.') {
+            value = self.with_entry(table, outer, entry, value);
+            key = outer;
+        }
         let mut sections = self.config.sections_mut();
         let tables: Vec<&str> = sections.iter().map(|section| section.table()).collect();
         let Some(section) = sections.iter_mut().find(|section| section.table() == table) else {
@@ -149,6 +160,18 @@ impl Loader {
         section
             .set(key, value)
             .map_err(|message| format!("{path}: {}", in_words(&message)))
+    }
+
+    /// The key's present table with one entry set: `eval.task_data.hellaswag`, `model.rope_scaling.factor`.
+    fn with_entry(&self, table: &str, key: &str, entry: &str, value: Value) -> Value {
+        let present = Value::try_from(&self.config).ok();
+        let present = present.and_then(|config| config.get(table)?.get(key).cloned());
+        let mut entries = match present {
+            Some(Value::Table(entries)) => entries,
+            _ => toml::Table::new(),
+        };
+        entries.insert(entry.to_owned(), value);
+        Value::Table(entries)
     }
 
     /// An unknown section is one mistake, not one for each of its keys.

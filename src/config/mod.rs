@@ -5,8 +5,10 @@ mod choices;
 mod environment;
 mod error;
 mod load;
+mod method_sections;
 mod model;
 mod origin;
+mod original_env;
 mod presets;
 mod resolve;
 mod section;
@@ -15,15 +17,20 @@ mod suggestion;
 mod validate;
 
 pub use cadence::Cadence;
-pub use choices::{Auto, DeviceChoice, Precision, Recompute, ScheduleKind, WandbMode};
+pub use choices::{
+    Auto, DeviceChoice, DistillKind, DistillOn, DpoLoss, Precision, Recompute, ScheduleKind,
+    WandbMode,
+};
 pub use error::BadRequest;
 pub use load::{Assignment, Sources};
+pub use method_sections::{DistillConfig, DpoConfig, EvalConfig, LoraConfig, WandbConfig};
 pub use model::{ModelConfig, RopeScaling};
+pub use original_env::Purpose;
 pub use presets::{PRESETS, preset};
 pub use section::{Key, Section};
 pub use sections::{
     CheckpointConfig, DataConfig, GenerateConfig, ModelSection, OptimConfig, PrepareConfig,
-    RunConfig, TokenizerConfig, TrainConfig, ValidateConfig, WandbConfig,
+    RunConfig, TokenizerConfig, TrainConfig, ValidateConfig,
 };
 pub use suggestion::did_you_mean;
 
@@ -51,6 +58,14 @@ pub struct Config {
     pub validate: ValidateConfig,
     /// `[checkpoint]`
     pub checkpoint: CheckpointConfig,
+    /// `[lora]`
+    pub lora: LoraConfig,
+    /// `[dpo]`
+    pub dpo: DpoConfig,
+    /// `[distill]`
+    pub distill: DistillConfig,
+    /// `[eval]`
+    pub eval: EvalConfig,
     /// `[generate]`
     pub generate: GenerateConfig,
     /// `[wandb]`
@@ -59,7 +74,7 @@ pub struct Config {
 
 impl Config {
     /// The sections, each by its table's name.
-    pub(crate) fn sections_mut(&mut self) -> [&mut dyn Section; 11] {
+    pub(crate) fn sections_mut(&mut self) -> [&mut dyn Section; 15] {
         [
             &mut self.prepare,
             &mut self.run,
@@ -70,6 +85,10 @@ impl Config {
             &mut self.optim,
             &mut self.validate,
             &mut self.checkpoint,
+            &mut self.lora,
+            &mut self.dpo,
+            &mut self.distill,
+            &mut self.eval,
             &mut self.generate,
             &mut self.wandb,
         ]

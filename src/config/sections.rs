@@ -1,6 +1,6 @@
 //! The sections of the configuration, their keys, defaults and documentation.
 
-use super::choices::{Auto, DeviceChoice, Precision, Recompute, ScheduleKind, WandbMode};
+use super::choices::{Auto, DeviceChoice, Precision, Recompute, ScheduleKind};
 use super::model::RopeScaling;
 use super::section::section;
 use std::path::PathBuf;
@@ -16,6 +16,8 @@ section! {
         prefix: String = "data".into(),
         /// Field of a row that holds the text.
         text_field: String = "text".into(),
+        /// Field of a row that holds a conversation.
+        messages_field: String = "messages".into(),
         /// Threads that tokenize (0: all cores).
         workers: usize = 0,
         /// Tokens per shard.
@@ -188,6 +190,8 @@ section! {
         keep_best: bool = true,
         /// Save before exiting on SIGTERM, SIGINT or SIGUSR1.
         on_signal: bool = true,
+        /// Folder in which the original project's checkpoint flags name a file.
+        load_dir: Option<PathBuf> = None,
     }
 }
 
@@ -212,13 +216,5 @@ section! {
         no_repeat_ngram_size: usize = 0,
         /// Seed of the sampling.
         seed: u64 = 42,
-    }
-}
-
-section! {
-    /// Weights & Biases.
-    WandbConfig in "wandb" {
-        /// Only "disabled" in this version.
-        mode: WandbMode = WandbMode::Disabled,
     }
 }

@@ -14,12 +14,11 @@ pub(super) fn lines(
     let mut line_number = 0;
     iter::from_fn(move || {
         let mut line = Vec::new();
-        let mut source_bytes = 0;
         while line.trim_ascii().is_empty() {
             line.clear();
             match reader.read_until(b'\n', &mut line).context("cannot read") {
                 Ok(0) => return None,
-                Ok(read) => source_bytes += read as u64,
+                Ok(_) => {}
                 Err(error) => return Some(Err(error)),
             }
             line_number += 1;
@@ -30,7 +29,7 @@ pub(super) fn lines(
         Some(Ok(Row {
             place: Place::Line(line_number),
             text,
-            source_bytes,
+            source_bytes: 0,
         }))
     })
 }
@@ -51,15 +50,10 @@ pub(super) fn objects(
             .with_context(|| format!("not JSON{place}; what follows cannot be read"))
             .transpose()?;
         rows_read += 1;
-        Some(row.map(|row| {
-            let text = text_of(row, &field);
-            // The parser does not tell how many bytes it took; the end of the file makes up for the rest.
-            let source_bytes = text.as_ref().map_or(0, |text| text.len() as u64);
-            Row {
-                place,
-                text,
-                source_bytes,
-            }
+        Some(row.map(|row| Row {
+            place,
+            text: text_of(row, &field),
+            source_bytes: 0,
         }))
     }))
 }

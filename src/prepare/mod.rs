@@ -4,6 +4,7 @@
 //! split chosen by [`val_split`]) → [`writer`]. Nothing in between depends on the number of workers.
 
 mod batches;
+mod compression;
 mod documents;
 mod folder;
 mod json_rows;

@@ -41,7 +41,7 @@ pub(super) struct Row {
     pub(super) place: Place,
     /// Its text.
     pub(super) text: Result<String, BadRow>,
-    /// Bytes of the file it takes up.
+    /// Bytes of the file read for it; whoever opened the file fills them in.
     pub(super) source_bytes: u64,
 }
 

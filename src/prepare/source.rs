@@ -1,6 +1,6 @@
 //! From what the user named to the files to read, in an order that is the same every time.
 
-use super::folder;
+use super::{compression::Compression, folder};
 use crate::{data::manifest, tokenizer};
 use anyhow::{Context, Result};
 use std::{
@@ -43,12 +43,17 @@ pub enum Format {
 impl Format {
     /// By extension; `None` for those that only an explicit path or glob names, and that are read as text.
     fn of(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_str()?.to_lowercase();
+        let unpacked = path.with_extension("");
+        let named = match Compression::of(path) {
+            Compression::None => path,
+            Compression::Gzip | Compression::Zstd => &unpacked,
+        };
+        let extension = named.extension()?.to_str()?.to_lowercase();
         match extension.as_str() {
             "txt" | "md" => Some(Self::Text),
             "jsonl" => Some(Self::JsonLines),
             "json" => Some(Self::Json),
-            "parquet" => Some(Self::Parquet),
+            "parquet" if named == path => Some(Self::Parquet), // it compresses itself
             _ => None,
         }
     }
@@ -141,7 +146,7 @@ fn paths_below(path: &Path) -> Result<Vec<PathBuf>> {
     files.retain(|file| Format::of(file).is_some());
     if files.is_empty() {
         return Err(crate::bad_request!(
-            "{}: the folder holds no .txt, .md, .jsonl, .json or .parquet file; a glob such as `{0}/**/*.py` takes any \
+            "{}: the folder holds no .txt, .md, .jsonl, .json (also .gz, .zst) or .parquet file; a glob such as `{0}/**/*.py` takes any \
              file as text",
             path.display()
         ));

@@ -1,6 +1,7 @@
 //! The files a tokenizer comes in: `tokenizer.json`, and beside it those that name its special tokens.
 
 use super::llama3;
+use super::ranks::{EMBEDDED, END_OF_TEXT, Ranks};
 use crate::storage::AtomicFile;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
@@ -11,6 +12,7 @@ use std::{
 };
 
 const TOKENIZER: &str = "tokenizer.json";
+const RANKS: &str = "tokenizer.model";
 const CONFIG: &str = "tokenizer_config.json";
 /// Kept and passed on with the tokenizer. The first that names a role wins.
 const COMPANIONS: [&str; 3] = [CONFIG, "special_tokens_map.json", "chat_template.jinja"];
@@ -19,12 +21,14 @@ const COMPANIONS: [&str; 3] = [CONFIG, "special_tokens_map.json", "chat_template
 pub const FILE_NAMES: [&str; 4] = [TOKENIZER, COMPANIONS[0], COMPANIONS[1], COMPANIONS[2]];
 
 /// The bytes of the files, and what they say about special tokens.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct TokenizerFiles {
     json: Vec<u8>,
     companions: Vec<(&'static str, Vec<u8>)>,
     roles: Map<String, Value>,
     generation_eos: Vec<u32>,
+    /// Where the vocabulary was tiktoken's.
+    ranks: Option<Ranks>,
 }
 
 impl TokenizerFiles {
@@ -36,25 +40,67 @@ impl TokenizerFiles {
         }
     }
 
-    /// Reads `path`, a folder or a file, and what lies beside it; a file of another name than `tokenizer.json` is
-    /// taken alone, since its neighbours may belong to another.
+    /// A vocabulary of tiktoken, and the `tokenizer.json` that means the same.
+    fn of_ranks(ranks: Ranks) -> Self {
+        Self {
+            json: ranks.tokenizer_json(),
+            ranks: Some(ranks),
+            ..Self::default()
+        }
+    }
+
+    /// Reads `path`: `tiktoken:NAME`, a folder or a file, and what lies beside it; a file of another name than
+    /// `tokenizer.json` is taken alone, since its neighbours may belong to another.
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let file = if path.is_dir() {
-            path.join(TOKENIZER)
-        } else {
-            path.to_owned()
+        if let Some(name) = path
+            .to_str()
+            .and_then(|path| path.strip_prefix("tiktoken:"))
+        {
+            return Self::embedded(name);
+        }
+        let file = match path.is_dir() {
+            true if path.join(TOKENIZER).is_file() => path.join(TOKENIZER),
+            true if path.join(RANKS).is_file() => path.join(RANKS),
+            true => path.join(TOKENIZER),
+            false => path.to_owned(),
         };
         if !file.is_file() {
             return Err(crate::bad_request!(
-                "{}: no such tokenizer; give a tokenizer.json or a folder that holds one",
-                file.display()
+                "{}: no such tokenizer; give a tokenizer.json, a Llama 3 tokenizer.model, a folder that holds one, or \
+                 one of tiktoken:{}",
+                file.display(),
+                EMBEDDED.join(", tiktoken:")
             ));
         }
-        let mut files = Self::bare(read(&file)?);
+        let bytes = read(&file)?;
+        if file
+            .extension()
+            .is_some_and(|extension| extension == "model")
+        {
+            return Ok(Self::of_ranks(Ranks::parse(&bytes)?));
+        }
+        let mut files = Self::bare(bytes);
         if file.file_name().is_some_and(|name| name == TOKENIZER) {
             files.read_companions(file.parent().unwrap_or(Path::new("")))?;
         }
         Ok(files)
+    }
+
+    fn embedded(name: &str) -> Result<Self> {
+        if !EMBEDDED.contains(&name) {
+            return Err(crate::bad_request!(
+                "tiktoken:{name}: the known encodings are {}",
+                EMBEDDED.join(", ")
+            ));
+        }
+        let mut files = Self::of_ranks(Ranks::embedded(name)?);
+        files.roles.insert("eos_token".into(), json!(END_OF_TEXT));
+        Ok(files)
+    }
+
+    /// tiktoken's vocabulary, where it was read from one.
+    pub(super) fn ranks(&self) -> Option<&Ranks> {
+        self.ranks.as_ref()
     }
 
     fn read_companions(&mut self, dir: &Path) -> Result<()> {

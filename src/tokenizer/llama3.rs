@@ -29,11 +29,45 @@ pub const SPECIAL_TOKENS: [&str; 6] = [
     PAD,
 ];
 
+/// Special tokens of a bare `tokenizer.model`, in the order of the first Llama 3.
+const NAMED_PLACES: [(usize, &str); 5] = [
+    (0, BEGIN_OF_TEXT),
+    (1, END_OF_TEXT),
+    (6, START_HEADER_ID),
+    (7, END_HEADER_ID),
+    (9, EOT_ID),
+];
+
+/// The 256 special tokens that follow the ranks of Llama 3's `tokenizer.model`; reserved ones are numbered on.
+#[must_use]
+pub fn published_special_tokens() -> Vec<String> {
+    let mut reserved = 0..;
+    let name = |place: usize| {
+        let named = NAMED_PLACES.iter().find(|(at, _)| *at == place);
+        named.map_or_else(
+            || {
+                format!(
+                    "<|reserved_special_token_{}|>",
+                    reserved.next().unwrap_or(0)
+                )
+            },
+            |(_, name)| (*name).to_owned(),
+        )
+    };
+    (0..256).map(name).collect()
+}
+
 /// The `pre_tokenizer` of Llama 3's `tokenizer.json`: the split pattern, then bytes.
 #[must_use]
 pub fn pre_tokenizer() -> Value {
+    pre_tokenizer_of(SPLIT_PATTERN)
+}
+
+/// The same with another split pattern.
+#[must_use]
+pub fn pre_tokenizer_of(pattern: &str) -> Value {
     let split = json!({
-        "type": "Split", "pattern": {"Regex": SPLIT_PATTERN}, "behavior": "Isolated", "invert": false,
+        "type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false,
     });
     let to_bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false});
     json!({"type": "Sequence", "pretokenizers": [split, to_bytes]})
@@ -63,6 +97,19 @@ pub fn pieces(text: &str, piece_bytes: usize) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn special_tokens_stand_where_llama_3_has_them() {
+        let names = published_special_tokens();
+        assert_eq!(names.len(), 256);
+        assert_eq!(names[2], PAD);
+        assert_eq!(
+            (names[6].as_str(), names[9].as_str()),
+            (START_HEADER_ID, EOT_ID)
+        );
+        assert_eq!(names[8], "<|reserved_special_token_4|>");
+        assert_eq!(names[255], "<|reserved_special_token_250|>");
+    }
 
     #[test]
     fn pieces_are_the_text_cut_between_a_line_break_and_a_letter() {

@@ -88,7 +88,7 @@ fn wrong_requests_are_refused_with_the_remedy() {
     );
     refused(
         &|config| config.input = vec!["tests/fixtures/9_stream/data".into()],
-        "holds no .txt, .md, .jsonl, .json or .parquet",
+        "holds no .txt, .md, .jsonl, .json (also .gz, .zst) or .parquet",
     );
     refused(&|config| config.out = None, "--out");
     refused(&|config| config.val_fraction = 1.0, "val_fraction");

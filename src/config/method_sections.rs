@@ -1,0 +1,86 @@
+//! The sections of methods, evaluation and reporting.
+
+use super::choices::{DistillKind, DistillOn, DpoLoss, WandbMode};
+use super::section::section;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+section! {
+    /// Low-rank adapters (Hu et al. 2021).
+    LoraConfig in "lora" {
+        /// Train adapters in place of the weights: not in this version.
+        enabled: bool = false,
+        /// Rank of the two matrices.
+        rank: i64 = 16,
+        /// The adapter's output is scaled by `alpha / rank`.
+        alpha: f64 = 8.0,
+        /// Dropout before the adapter.
+        dropout: f64 = 0.05,
+        /// Matrices that get an adapter, as `wq` or `q_proj`.
+        target_modules: Vec<String> = ["wq", "wk", "wv", "wo", "w1", "w3"].map(String::from).into(),
+    }
+}
+
+section! {
+    /// Direct preference optimisation (Rafailov et al. 2023) and its relatives; the verb is not in this version.
+    DpoConfig in "dpo" {
+        /// How strongly the policy is held to the reference.
+        beta: f64 = 0.1,
+        /// Which loss.
+        loss: DpoLoss = DpoLoss::Sigmoid,
+        /// Part of the labels taken as wrong.
+        label_smoothing: f64 = 0.0,
+        /// Reference model (default: what the run started from).
+        reference: Option<String> = None,
+        /// Compute the reference's log-probabilities once and keep them on disk.
+        cache_reference: bool = false,
+    }
+}
+
+section! {
+    /// Distillation from a teacher (Hinton et al. 2015); the verb is not in this version.
+    DistillConfig in "distill" {
+        /// The teacher: a folder, or `hf://org/name`.
+        teacher: Option<String> = None,
+        /// Softens both distributions.
+        temperature: f64 = 2.0,
+        /// Weight of the divergence; the cross-entropy has the rest.
+        alpha: f64 = 0.5,
+        /// Which divergence.
+        kind: DistillKind = DistillKind::ForwardKl,
+        /// Which data is trained on.
+        on: DistillOn = DistillOn::Pretrain,
+    }
+}
+
+section! {
+    /// Benchmarks.
+    EvalConfig in "eval" {
+        /// Benchmarks to run during training: none in this version.
+        tasks: Vec<String> = Vec::new(),
+        /// Where the items of a benchmark are, by its name.
+        task_data: BTreeMap<String, PathBuf> = BTreeMap::new(),
+        /// Steps between evaluations (0: never).
+        every: u64 = 0,
+        /// Items of each benchmark (0: all).
+        limit: u64 = 0,
+    }
+}
+
+section! {
+    /// Weights & Biases.
+    WandbConfig in "wandb" {
+        /// "disabled"; "online" and "offline" are not in this version.
+        mode: WandbMode = WandbMode::Disabled,
+        /// Project.
+        project: Option<String> = None,
+        /// User or team.
+        entity: Option<String> = None,
+        /// Name of the run (default: `run.name`).
+        name: Option<String> = None,
+        /// Group of runs.
+        group: Option<String> = None,
+        /// Tags of the run.
+        tags: Vec<String> = Vec::new(),
+    }
+}
