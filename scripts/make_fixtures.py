@@ -24,6 +24,7 @@ COPIED = [
     "9_stream/expected.json",
     "tokenizer/expected.json",
     "tokenizer/tokenizer.json",
+    "tokenizer/tokenizer.model",
     "tokenizer/tokenizer_config.json",
 ]
 

@@ -11,5 +11,6 @@ mod optimizer;
 mod original_env;
 mod prepare;
 mod tokenizer;
+mod tokenizer_backends;
 mod training;
 mod weights;

@@ -8,7 +8,7 @@ mod trained_tokenizers;
 
 use llama_train::{
     commands::prep_data::{self, PretrainRequest, TokenizerRequest},
-    config::{BadRequest, PrepareConfig},
+    config::{BadRequest, PrepareConfig, TokenizerConfig},
     data::{Manifest, PreparedFolder, Shard, ShardError, Split},
     tokenizer::Tokenizer,
 };
@@ -64,7 +64,10 @@ impl Case {
 
     fn run(&self) -> anyhow::Result<serde_json::Value> {
         let prepare = self.config.clone();
-        let tokenizer = (prepare.vocab_size == 0).then(|| TOKENIZER.to_owned());
+        let tokenizer = TokenizerConfig {
+            path: (prepare.vocab_size == 0).then(|| TOKENIZER.to_owned()),
+            ..TokenizerConfig::default()
+        };
         Ok(prep_data::run_pretrain(&PretrainRequest { prepare, tokenizer })?.json)
     }
 

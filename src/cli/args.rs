@@ -67,7 +67,7 @@ pub(super) enum PrepData {
 /// What both preparations read.
 #[derive(Debug, Args)]
 pub(super) struct Input {
-    /// Files, folders or globs (.txt .md .jsonl .json .parquet), or python-stdlib
+    /// Files, folders or globs (.txt .md .jsonl .json, also .gz .zst; .parquet), or python-stdlib
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub(super) input: Vec<String>,
     /// Field of a row that holds the text
@@ -90,7 +90,7 @@ pub(super) struct PrepPretrain {
     pub(super) common: Common,
     #[command(flatten)]
     pub(super) input: Input,
-    /// tokenizer.json, or a folder that holds one
+    /// tokenizer.json, a Llama 3 tokenizer.model, a folder that holds one, or tiktoken:NAME
     #[arg(long, value_name = "PATH")]
     pub(super) tokenizer: Option<String>,
     /// Folder to write to

@@ -54,10 +54,7 @@ impl PrepPretrain {
         let Config {
             prepare, tokenizer, ..
         } = self.common.load(flags, Purpose::PrepPretrain)?;
-        prep_data::run_pretrain(&prep_data::PretrainRequest {
-            prepare,
-            tokenizer: tokenizer.path,
-        })
+        prep_data::run_pretrain(&prep_data::PretrainRequest { prepare, tokenizer })
     }
 }
 

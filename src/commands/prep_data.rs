@@ -3,7 +3,7 @@
 use super::Output;
 use crate::{
     bad_request,
-    config::PrepareConfig,
+    config::{PrepareConfig, TokenizerConfig},
     logging,
     prepare::{self, Prepared, TokenizerSource, source, train_tokenizer},
     storage::{self, AtomicFile},
@@ -21,8 +21,8 @@ use std::{
 pub struct PretrainRequest {
     /// `[prepare]`
     pub prepare: PrepareConfig,
-    /// `tokenizer.path`; without it, one of `prepare.vocab_size` tokens is trained.
-    pub tokenizer: Option<String>,
+    /// `[tokenizer]`; without a path, one of `prepare.vocab_size` tokens is trained.
+    pub tokenizer: TokenizerConfig,
 }
 
 /// `prep-data tokenizer`.
@@ -47,7 +47,7 @@ pub fn run_pretrain(request: &PretrainRequest) -> Result<Output> {
             "name the folder to write to with --out (prepare.out)"
         ));
     };
-    let prepared = prepare_folder(config, request.tokenizer.as_deref(), out)?;
+    let prepared = prepare_folder(config, &request.tokenizer, out)?;
     Ok(Output {
         json: prepared.json(),
         text: prepared.summary(),
@@ -61,12 +61,12 @@ pub fn run_pretrain(request: &PretrainRequest) -> Result<Output> {
 /// See [`prepare::ensure`].
 pub fn prepare_folder(
     config: &PrepareConfig,
-    tokenizer: Option<&str>,
+    tokenizer: &TokenizerConfig,
     out: &Path,
 ) -> Result<Prepared> {
-    let given = tokenizer
-        .map(|path| Tokenizer::load(Path::new(path)))
-        .transpose()?;
+    let load = |path: &String| Tokenizer::load(Path::new(path));
+    let given = tokenizer.path.as_ref().map(load).transpose()?;
+    let given = given.map(|given| given.with_backend(tokenizer.backend));
     let source = match &given {
         Some(tokenizer) => TokenizerSource::Given(tokenizer),
         None if config.vocab_size > 0 => TokenizerSource::Train {

@@ -122,8 +122,7 @@ fn will_be_prepared(config: &Config, dir: &Path) -> Result<bool> {
 /// The two splits; made from `prepare.input` first, where that is given and has not been done.
 fn open_data(config: &Config, dir: &Path) -> Result<(PreparedFolder, PreparedFolder)> {
     if !config.prepare.input.is_empty() {
-        let prepared =
-            prep_data::prepare_folder(&config.prepare, config.tokenizer.path.as_deref(), dir)?;
+        let prepared = prep_data::prepare_folder(&config.prepare, &config.tokenizer, dir)?;
         log::info!("{}", prepared.summary());
     }
     Ok((

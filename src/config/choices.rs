@@ -65,6 +65,16 @@ choices! {
 }
 
 choices! {
+    /// Which libraries encode text.
+    TokenizerBackend {
+        /// The fastest that gives the stable library's ids.
+        Auto = "auto",
+        /// Released libraries only.
+        Stable = "stable",
+    }
+}
+
+choices! {
     /// Losses over preferences.
     DpoLoss {
         /// The paper's; with label smoothing, cDPO.

@@ -19,7 +19,7 @@ mod validate;
 pub use cadence::Cadence;
 pub use choices::{
     Auto, DeviceChoice, DistillKind, DistillOn, DpoLoss, Precision, Recompute, ScheduleKind,
-    WandbMode,
+    TokenizerBackend, WandbMode,
 };
 pub use error::BadRequest;
 pub use load::{Assignment, Sources};

@@ -1,6 +1,6 @@
 //! The sections of the configuration, their keys, defaults and documentation.
 
-use super::choices::{Auto, DeviceChoice, Precision, Recompute, ScheduleKind};
+use super::choices::{Auto, DeviceChoice, Precision, Recompute, ScheduleKind, TokenizerBackend};
 use super::model::RopeScaling;
 use super::section::section;
 use std::path::PathBuf;
@@ -94,8 +94,11 @@ section! {
 section! {
     /// The tokenizer.
     TokenizerConfig in "tokenizer" {
-        /// A `tokenizer.json` or a folder that holds one (default: the prepared data's own).
+        /// A `tokenizer.json`, a Llama 3 `tokenizer.model`, a folder that holds one, or `tiktoken:cl100k_base` and its
+        /// like (default: the model's own, else the prepared data's).
         path: Option<String> = None,
+        /// Which libraries encode text, to the same ids: "auto" (the fastest) or "stable" (released ones only).
+        backend: TokenizerBackend = TokenizerBackend::Auto,
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::files::TokenizerFiles;
 use super::ranks::Ranks;
+use crate::config::TokenizerBackend;
 use anyhow::{Result, anyhow, ensure};
 use tiktoken_rs::CoreBPE;
 use tokenizers_fast::pipeline::{EncodeOptions, Override, PipelineToken, PipelineTokenizer};
@@ -16,22 +17,12 @@ pub(super) trait Encoder: Send + Sync {
     fn encode(&self, text: &str) -> Result<Vec<u32>>;
 }
 
-/// Which library encodes text; the ids are the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Backend {
-    /// The fastest that gives the ids of the stable one on a text with everything in it.
-    #[default]
-    Fastest,
-    /// Released libraries only: tiktoken for its own ranks, else `tokenizers`.
-    Stable,
-}
-
-/// What split patterns and merges differ on: [`Backend::Fastest`] is held against the stable library with it.
+/// What split patterns and merges differ on: The fastest is held against the stable library with it.
 const PROBE: &str = "It's 12345 o'clock,\r\n\r\n  they'LL say: \u{e9}\u{301} \u{6771}\u{4eac}\u{1f600}\u{200d}\t\u{a0}x_y(z);  \n \n</s> <|eot_id|>   ";
 
 /// The fastest encoder that these files allow and that gives the ids of `stable`, if there is one.
 pub(super) fn quickest(
-    backend: Backend,
+    backend: TokenizerBackend,
     files: &TokenizerFiles,
     stable: impl Fn(&str) -> Result<Vec<u32>>,
 ) -> Option<Box<dyn Encoder>> {
@@ -49,7 +40,7 @@ pub(super) fn quickest(
             None
         }
     };
-    let fast = (backend == Backend::Fastest).then(fast);
+    let fast = (backend == TokenizerBackend::Auto).then(fast);
     fast.and_then(agrees)
         .or_else(|| files.ranks().map(tiktoken).and_then(agrees))
 }

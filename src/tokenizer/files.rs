@@ -77,7 +77,8 @@ impl TokenizerFiles {
             .extension()
             .is_some_and(|extension| extension == "model")
         {
-            return Ok(Self::of_ranks(Ranks::parse(&bytes)?));
+            let ranks = Ranks::parse(&bytes).with_context(|| file.display().to_string())?;
+            return Ok(Self::of_ranks(ranks));
         }
         let mut files = Self::bare(bytes);
         if file.file_name().is_some_and(|name| name == TOKENIZER) {

@@ -10,10 +10,9 @@ mod fingerprint;
 pub mod llama3;
 mod ranks;
 
-pub use encoder::Backend;
 pub use files::FILE_NAMES;
 
-use crate::storage;
+use crate::{config::TokenizerBackend, storage};
 use anyhow::{Result, anyhow};
 use encoder::Encoder;
 use files::TokenizerFiles;
@@ -33,7 +32,7 @@ pub struct Tokenizer {
     vocab_size: usize,
     /// Whether [`llama3::pieces`] may be tokenized one by one.
     splits_as_llama3: bool,
-    backend: Backend,
+    backend: TokenizerBackend,
     /// Made when the first text is encoded.
     quick: OnceLock<Option<Box<dyn Encoder>>>,
 }
@@ -53,7 +52,7 @@ impl Tokenizer {
 
     /// The same tokenizer over other libraries.
     #[must_use]
-    pub fn with_backend(self, backend: Backend) -> Self {
+    pub fn with_backend(self, backend: TokenizerBackend) -> Self {
         Self {
             backend,
             quick: OnceLock::new(),
@@ -81,7 +80,7 @@ impl Tokenizer {
         inner.set_encode_special_tokens(true);
         let vocabulary = fingerprint::sorted_vocabulary(&inner);
         Ok(Self {
-            backend: Backend::default(),
+            backend: TokenizerBackend::Auto,
             quick: OnceLock::new(),
             vocab_size: vocabulary.last().map_or(0, |(id, _)| *id as usize + 1),
             fingerprint: fingerprint::of(&vocabulary),
@@ -290,7 +289,7 @@ mod tests {
         let tokenizer = Tokenizer::load(Path::new("tests/fixtures/tokenizer")).unwrap();
         let blanks = " ".repeat(11_000_000);
         assert!(tokenizer.encode(&blanks).is_ok());
-        let stable = tokenizer.with_backend(Backend::Stable);
+        let stable = tokenizer.with_backend(TokenizerBackend::Stable);
         let error = stable.encode(&blanks).unwrap_err();
         assert!(error.to_string().contains("gave up"), "{error}");
     }

@@ -82,7 +82,8 @@ impl Ranks {
         specials.sort_by_key(|(_, id)| *id);
         let end = specials.last().map_or(0, |(_, id)| id + 1);
         let is_special = |id: &u32| specials.iter().any(|(_, special)| special == id);
-        let plain = (0..end).filter(|id| !is_special(id));
+        let ids = (0..).take_while(|&id| id < end || encoding.decode_bytes(&[id]).is_ok());
+        let plain = ids.filter(|id| !is_special(id));
         let tokens = plain.filter_map(|id| Some((encoding.decode_bytes(&[id]).ok()?, id)));
         Ok(Self {
             tokens: tokens.collect(),
@@ -135,6 +136,11 @@ impl Ranks {
                 }
             }
         }
+        if !self.specials_follow_the_ranks() {
+            // Readers number added tokens on from the vocabulary, unless it has them.
+            let specials = self.specials.iter();
+            vocab.extend(specials.map(|(name, id)| (name.clone(), json!(id))));
+        }
         merges.sort_by_key(|(rank, a, b, _)| (*rank, *a, *b));
         let merges: Vec<Value> = merges.into_iter().map(|(.., pair)| pair).collect();
         self.document(vocab, merges).to_string().into_bytes()
@@ -161,6 +167,14 @@ impl Ranks {
                 "vocab": vocab, "merges": merges,
             },
         })
+    }
+
+    fn specials_follow_the_ranks(&self) -> bool {
+        let next = self.tokens.len() as u32..;
+        self.specials
+            .iter()
+            .zip(next)
+            .all(|((_, id), next)| *id == next)
     }
 
     /// Puts the token that begins a text before it, where there is one.

@@ -102,7 +102,7 @@ fn wrong_requests_are_refused_with_the_remedy() {
     let prepare = Case::new(&[("a.txt", b"text")]).config;
     let error = prep_data::run_pretrain(&PretrainRequest {
         prepare,
-        tokenizer: None,
+        tokenizer: TokenizerConfig::default(),
     })
     .unwrap_err();
     assert!(error.to_string().contains("--tokenizer"), "{error}");
