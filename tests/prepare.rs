@@ -1,5 +1,6 @@
 //! Raw text to shards: what is written, what does not depend on workers or order, and what is refused.
 
+mod kills;
 mod parquet_files;
 mod prepared_folders;
 mod refusals;
@@ -149,6 +150,37 @@ fn every_format_gives_its_documents_in_order_unstripped() {
     assert_eq!(summary["empty_documents"], 1);
     assert_eq!(summary["tokens"], case.tokens(Split::Train).len());
     assert_eq!(case.tokens(Split::Train)[0], SEPARATOR);
+}
+
+/// gzip of one and of two members, and Zstandard: the same documents as plain.
+#[test]
+fn compressed_files_give_what_they_hold() {
+    let rows = b"{\"text\": \"one\"}\n{\"text\": \"two\"}\n{\"text\": \"three\"}\n";
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let members = [gzip(&rows[..16]), gzip(&rows[16..])].concat();
+    let zstandard = zstd::encode_all(&rows[..], 1).unwrap();
+    let text = gzip(b"a whole file");
+    let files: [(&str, &[u8]); 4] = [
+        ("a.jsonl", rows),
+        ("b.jsonl.gz", &members),
+        ("c.jsonl.zst", &zstandard),
+        ("d.txt.gz", &text),
+    ];
+    let case = Case::new(&files);
+    case.run().unwrap();
+    let three = ["one", "two", "three"];
+    let expected = [&three[..], &three, &three, &["a whole file"]].concat();
+    assert_eq!(case.documents(Split::Train), expected);
+    let cut = Case::new(&[("cut.jsonl.gz", &members[..members.len() - 9])]);
+    let (message, bad_request) = cut.error();
+    assert!(
+        !bad_request && message.contains("cut.jsonl.gz"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -23,16 +23,17 @@ pub(super) struct Batches<'a> {
 }
 
 impl<'a> Batches<'a> {
-    /// Takes `max_documents` documents, all if that is 0.
+    /// Takes `max_documents` documents, all if that is 0, of which `taken` were taken before.
     #[must_use]
-    pub(super) fn new(documents: Documents<'a>, max_documents: u64) -> Self {
+    pub(super) fn new(documents: Documents<'a>, max_documents: u64, taken: u64) -> Self {
+        let most = if max_documents == 0 {
+            u64::MAX
+        } else {
+            max_documents
+        };
         Self {
             documents,
-            documents_left: if max_documents == 0 {
-                u64::MAX
-            } else {
-                max_documents
-            },
+            documents_left: most.saturating_sub(taken),
             ended: false,
         }
     }

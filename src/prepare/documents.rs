@@ -6,7 +6,8 @@ use super::{
     source::SourceFile,
 };
 use anyhow::{Context, Result, anyhow};
-use std::{path::Path, slice};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// A text, and where it came from.
 #[derive(Debug, Clone)]
@@ -17,9 +18,13 @@ pub(super) struct Document {
     pub(super) origin: String,
 }
 
-/// What was met so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What was met so far, and where the reader stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tally {
+    /// Files read to their ends.
+    pub(super) files: usize,
+    /// Rows taken from the next one.
+    pub(super) rows: u64,
     /// Malformed rows skipped.
     pub(super) bad_rows: u64,
     /// Documents without text skipped.
@@ -40,13 +45,11 @@ pub(super) struct Patience {
 struct OpenFile<'a> {
     path: &'a Path,
     rows: Rows,
-    /// [`Tally::source_bytes`] once it is read.
-    end_bytes: u64,
 }
 
 /// Reads documents file by file. Which rows it passes on depends on the files alone.
 pub(super) struct Documents<'a> {
-    files: slice::Iter<'a, SourceFile>,
+    files: &'a [SourceFile],
     open: Option<OpenFile<'a>>,
     text_field: String,
     patience: Patience,
@@ -58,7 +61,7 @@ impl<'a> Documents<'a> {
     #[must_use]
     pub(super) fn new(files: &'a [SourceFile], text_field: &str, patience: Patience) -> Self {
         Self {
-            files: files.iter(),
+            files,
             open: None,
             text_field: text_field.to_owned(),
             patience,
@@ -72,21 +75,45 @@ impl<'a> Documents<'a> {
         self.tally
     }
 
+    /// Goes on where another reader of the same files stood.
+    ///
+    /// # Errors
+    /// When a row before that place cannot be read any more.
+    pub(super) fn skip_to(&mut self, tally: Tally) -> Result<()> {
+        self.tally = tally;
+        if tally.rows == 0 {
+            return Ok(());
+        }
+        let mut open = self.open_file(&self.files[tally.files])?;
+        for _ in 0..tally.rows {
+            open.rows
+                .next()
+                .transpose()
+                .with_context(|| open.path.display().to_string())?;
+        }
+        self.open = Some(open);
+        Ok(())
+    }
+
     fn next_document(&mut self) -> Result<Option<Document>> {
         loop {
             let Some(file) = &mut self.open else {
-                let Some(file) = self.files.next() else {
+                let Some(file) = self.files.get(self.tally.files) else {
                     return Ok(None);
                 };
                 self.open = Some(self.open_file(file)?);
                 continue;
             };
             let Some(row) = file.rows.next() else {
-                self.tally.source_bytes = file.end_bytes;
+                self.tally.files += 1;
+                self.tally.rows = 0;
+                let read = &self.files[..self.tally.files];
+                self.tally.source_bytes = read.iter().map(|file| file.bytes).sum();
                 self.open = None;
                 continue;
             };
             let row = row.with_context(|| file.path.display().to_string())?;
+            self.tally.rows += 1;
             let origin = format!("{}{}", file.path.display(), row.place);
             self.tally.source_bytes += row.source_bytes;
             match row.text {
@@ -101,7 +128,6 @@ impl<'a> Documents<'a> {
         Ok(OpenFile {
             rows: rows::open(file, &self.text_field)
                 .with_context(|| file.path.display().to_string())?,
-            end_bytes: self.tally.source_bytes + file.bytes,
             path: &file.path,
         })
     }

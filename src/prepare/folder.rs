@@ -1,11 +1,13 @@
-//! Whose the output folder is: a finished one is left alone, an unfinished one of ours is started over, and anything
-//! else is not touched.
+//! Whose the output folder is: a finished one is left alone, an unfinished one of the same request is gone on with, one of
+//! another is started over, and anything else is not touched.
 
+use super::reached::Reached;
 use crate::{
     data::{Manifest, Shard, Split, manifest::PreparedFrom},
     storage::{self, AtomicFile},
 };
 use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
     fs,
@@ -13,17 +15,40 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Stands in the folder while it is being prepared; holds the request.
+/// Stands in the folder while it is being prepared.
 pub(super) const MARKER: &str = "preparing.json";
 
-/// The manifest when this very request has been carried out before; else the folder is ours to fill.
+/// What the marker holds.
+#[derive(Serialize, Deserialize)]
+struct InProgress {
+    request: PreparedFrom,
+    reached: Option<Reached>,
+}
+
+/// A folder that is ours to fill.
+pub(super) struct Claimed {
+    pub(super) dir: PathBuf,
+    pub(super) request: PreparedFrom,
+    /// Where to go on.
+    pub(super) reached: Option<Reached>,
+}
+
+/// What is to be done about a folder.
+pub(super) enum Claim {
+    /// Nothing: this very request has been carried out before.
+    Finished(Manifest),
+    /// To fill it.
+    Ours(Claimed),
+}
+
+/// Finds out whose the folder is.
 ///
 /// # Errors
 /// A bad request when the folder holds what another request or another program made; otherwise when it is damaged or
 /// cannot be written to.
-pub(super) fn claim(dir: &Path, request: &PreparedFrom) -> Result<Option<Manifest>> {
+pub(super) fn claim(dir: &Path, request: PreparedFrom) -> Result<Claim> {
     if let Some(manifest) = Manifest::read(dir)? {
-        if let Some(difference) = difference(&manifest.request, request) {
+        if let Some(difference) = difference(&manifest.request, &request) {
             return Err(crate::bad_request!(
                 "{}: already holds data prepared from something else ({difference}); choose another --out \
                  (prepare.out), or delete the folder",
@@ -31,22 +56,65 @@ pub(super) fn claim(dir: &Path, request: &PreparedFrom) -> Result<Option<Manifes
             ));
         }
         check_shards(dir, &manifest)?;
-        return Ok(Some(manifest));
+        return Ok(Claim::Finished(manifest));
     }
     storage::create_dir_all(dir)?;
-    match fs::read(dir.join(MARKER)) {
-        Ok(marker) => start_over(dir, &marker)?,
-        Err(error) if error.kind() == ErrorKind::NotFound => refuse_foreign_shards(dir, request)?,
+    let reached = match fs::read(dir.join(MARKER)) {
+        Ok(marker) => left_off(dir, &marker, &request)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            refuse_foreign_shards(dir, &request)?;
+            None
+        }
         Err(error) => {
             return Err(error).with_context(|| format!("{}: cannot read {MARKER}", dir.display()));
         }
+    };
+    let claimed = Claimed {
+        dir: dir.to_owned(),
+        request,
+        reached,
+    };
+    claimed.record(claimed.reached.clone())?;
+    Ok(Claim::Ours(claimed))
+}
+
+impl Claimed {
+    /// Notes down how far the preparation has come.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub(super) fn record(&self, reached: Option<Reached>) -> Result<()> {
+        let mut marker = AtomicFile::create(&self.dir.join(MARKER))?;
+        let state = InProgress {
+            request: self.request.clone(),
+            reached,
+        };
+        marker
+            .write_all(&serde_json::to_vec_pretty(&state)?)
+            .with_context(|| format!("{}: cannot write {MARKER}", self.dir.display()))?;
+        marker.commit()
     }
-    let mut marker = AtomicFile::create(&dir.join(MARKER))?;
-    marker
-        .write_all(&serde_json::to_vec_pretty(request)?)
-        .with_context(|| format!("{}: cannot write {MARKER}", dir.display()))?;
-    marker.commit()?;
-    Ok(None)
+}
+
+/// How far an earlier preparation of this request came; what another request left is deleted.
+fn left_off(dir: &Path, marker: &[u8], request: &PreparedFrom) -> Result<Option<Reached>> {
+    match serde_json::from_slice::<InProgress>(marker) {
+        Ok(state) if state.request == *request && state.reached.is_some() => {
+            log::info!("{}: going on with an earlier preparation", dir.display());
+            Ok(state.reached)
+        }
+        state => {
+            log::warn!(
+                "{}: an earlier preparation did not finish; starting over",
+                dir.display()
+            );
+            // A marker is written whole, so one that cannot be read is none of ours; its shards stay and are overwritten.
+            if let Ok(state) = state {
+                delete_shards(dir, &state.request.prefix)?;
+            }
+            Ok(None)
+        }
+    }
 }
 
 /// The folder is complete: its manifest says so from now on.
@@ -88,17 +156,9 @@ fn difference(made: &PreparedFrom, asked: &PreparedFrom) -> Option<String> {
     Some(format!("{key} was {was}, is {is}"))
 }
 
-fn start_over(dir: &Path, marker: &[u8]) -> Result<()> {
-    log::warn!(
-        "{}: an earlier preparation did not finish; starting over",
-        dir.display()
-    );
-    // A marker is written whole, so one that cannot be read is none of ours; its shards stay and are overwritten.
-    if let Ok(request) = serde_json::from_slice::<PreparedFrom>(marker) {
-        for shard in shards_of(dir, &request.prefix)? {
-            fs::remove_file(&shard)
-                .with_context(|| format!("{}: cannot remove", shard.display()))?;
-        }
+fn delete_shards(dir: &Path, prefix: &str) -> Result<()> {
+    for shard in shards_of(dir, prefix)? {
+        fs::remove_file(&shard).with_context(|| format!("{}: cannot remove", shard.display()))?;
     }
     Ok(())
 }
@@ -120,7 +180,8 @@ fn shards_of(dir: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
     for entry in fs::read_dir(dir).with_context(|| format!("{}: cannot list", dir.display()))? {
         let name = entry?.file_name();
         let is_shard = |name: &str| {
-            name.ends_with(".npy") && starts.iter().any(|start| name.starts_with(start))
+            (name.ends_with(".npy") || name.ends_with(".npy.tmp"))
+                && starts.iter().any(|start| name.starts_with(start))
         };
         if name.to_str().is_some_and(is_shard) {
             shards.push(dir.join(name));

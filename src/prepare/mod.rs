@@ -1,7 +1,7 @@
 //! From raw text to shards of token ids: reading, splitting, tokenizing on all cores, writing.
 //!
 //! One document goes [`source`] → [`rows`] → [`documents`] → [`pretrain`] (tokenized in parallel by [`ordered`], its
-//! split chosen by [`val_split`]) → [`writer`]. Nothing in between depends on the number of workers.
+//! split chosen by [`val_split`]) → [`sink`] → [`writer`]. Nothing in between depends on the number of workers.
 
 mod batches;
 mod compression;
@@ -12,8 +12,10 @@ mod ordered;
 mod parquet_rows;
 mod pretrain;
 mod progress;
+mod reached;
 mod row;
 mod rows;
+mod sink;
 pub mod source;
 mod summary;
 pub mod train_tokenizer;
@@ -29,6 +31,7 @@ use crate::{
     tokenizer::Tokenizer,
 };
 use anyhow::Result;
+use folder::Claim;
 use indicatif::MultiProgress;
 use source::SourceFile;
 use std::{
@@ -89,25 +92,32 @@ pub fn ensure(
     let files = source::list(&config.input, out)?;
     let request = request(config, tokenizer, &files)?;
     let dir = out.to_owned();
-    if let Some(manifest) = folder::claim(out, &request)? {
-        let outcome = Outcome::AlreadyThere;
-        return Ok(Prepared {
-            dir,
-            manifest,
-            outcome,
-        });
-    }
-    let trained;
+    let claimed = match folder::claim(out, request)? {
+        Claim::Ours(claimed) => claimed,
+        Claim::Finished(manifest) => {
+            let outcome = Outcome::AlreadyThere;
+            return Ok(Prepared {
+                dir,
+                manifest,
+                outcome,
+            });
+        }
+    };
+    let made;
     let tokenizer = match tokenizer {
         TokenizerSource::Given(tokenizer) => tokenizer,
+        TokenizerSource::Train { .. } if claimed.reached.is_some() => {
+            made = Tokenizer::load(out)?; // written before the first shard
+            &made
+        }
         TokenizerSource::Train { vocab_size } => {
-            trained = train_tokenizer::train(config, &files, vocab_size, bars)?;
-            &trained
+            made = train_tokenizer::train(config, &files, vocab_size, bars)?;
+            &made
         }
     };
     let started = Instant::now();
     tokenizer.write_to(out)?;
-    let manifest = pretrain::write_shards(request, config, &files, tokenizer, out, bars)?;
+    let manifest = pretrain::write_shards(&claimed, config, &files, tokenizer, bars)?;
     manifest.write(out)?;
     folder::release(out)?;
     let outcome = Outcome::Made {

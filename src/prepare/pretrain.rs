@@ -2,51 +2,50 @@
 
 use super::{
     batches::{Batch, Batches},
-    documents::{Documents, Patience, Tally},
+    documents::{Documents, Patience},
+    folder::Claimed,
     ordered::ordered_map,
     progress::Progress,
+    sink::{Sink, TokenizedBatch, TokenizedDocument},
     source::SourceFile,
     val_split::ValSplit,
     worker_count,
-    writer::{ShardFormat, SplitWriter},
+    writer::ShardFormat,
 };
 use crate::{
     config::PrepareConfig,
     data::{
         Dtype, Manifest, Split,
-        manifest::{FORMAT_VERSION, Kind, PreparedFrom, SplitEntry},
+        manifest::{FORMAT_VERSION, Kind, SplitEntry},
     },
     tokenizer::Tokenizer,
 };
 use anyhow::{Context, Result};
 use indicatif::MultiProgress;
-use std::{collections::BTreeMap, ops::ControlFlow, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
-/// Tokenizes the documents of `files` and writes the shards of both splits into `out`.
+/// Tokenizes the documents of `files` and writes the shards of both splits into the claimed folder.
 ///
 /// # Errors
 /// A bad request when there is no text at all; otherwise when a row is malformed, or a file cannot be read or written.
 pub(super) fn write_shards(
-    request: PreparedFrom,
+    claimed: &Claimed,
     config: &PrepareConfig,
     files: &[SourceFile],
     tokenizer: &Tokenizer,
-    out: &Path,
     bars: &MultiProgress,
 ) -> Result<Manifest> {
-    let format = shard_format(config, tokenizer, out);
+    let format = shard_format(config, tokenizer, &claimed.dir);
     let dtype = format.dtype;
     let separator = tokenizer.document_separator()?;
     let val_split = decide_val_split(config, files)?;
-    let mut sink = Sink::new(format, config.max_tokens);
-    let patience = Patience {
-        max_bad_rows: config.max_bad_rows,
-        log: true,
-    };
-    let mut batches = Batches::new(
-        Documents::new(files, &config.text_field, patience),
-        config.max_documents,
-    );
+    let mut sink = Sink::new(claimed, format, config.max_tokens).with_context(|| {
+        let dir = claimed.dir.display();
+        format!(
+            "{dir}: what an earlier preparation left is damaged; delete the folder and start again"
+        )
+    })?;
+    let mut batches = batches(claimed, config, files)?;
     let mut progress = Progress::start(bars, "tokenizing", source_bytes(files));
     ordered_map(
         &mut batches,
@@ -58,8 +57,7 @@ pub(super) fn write_shards(
             sink.take(batch)
         },
     )?;
-    let tally = sink.tally;
-    let splits = sink.finish()?;
+    let (splits, tally) = sink.finish()?;
     check_splits(&splits, config, files)?;
     Ok(Manifest {
         format_version: FORMAT_VERSION,
@@ -71,8 +69,27 @@ pub(super) fn write_shards(
         splits,
         bad_rows: tally.bad_rows,
         empty_documents: tally.empty_documents,
-        request,
+        request: claimed.request.clone(),
     })
+}
+
+/// The documents that are left to do.
+fn batches<'a>(
+    claimed: &Claimed,
+    config: &PrepareConfig,
+    files: &'a [SourceFile],
+) -> Result<Batches<'a>> {
+    let patience = Patience {
+        max_bad_rows: config.max_bad_rows,
+        log: true,
+    };
+    let mut documents = Documents::new(files, &config.text_field, patience);
+    let mut taken = 0;
+    if let Some(reached) = &claimed.reached {
+        documents.skip_to(reached.tally)?;
+        taken = reached.documents();
+    }
+    Ok(Batches::new(documents, config.max_documents, taken))
 }
 
 fn shard_format(config: &PrepareConfig, tokenizer: &Tokenizer, out: &Path) -> ShardFormat {
@@ -143,17 +160,6 @@ fn decide_val_split(config: &PrepareConfig, files: &[SourceFile]) -> Result<ValS
     ValSplit::decide(config.val_fraction, config.seed, certain)
 }
 
-struct TokenizedBatch {
-    documents: Vec<TokenizedDocument>,
-    tally: Tally,
-}
-
-struct TokenizedDocument {
-    split: Split,
-    ids: Vec<u32>,
-    text_bytes: u64,
-}
-
 fn tokenize(
     batch: Batch,
     tokenizer: &Tokenizer,
@@ -174,60 +180,4 @@ fn tokenize(
         documents,
         tally: batch.tally,
     })
-}
-
-/// The end of the line: both splits' files.
-struct Sink {
-    train: SplitWriter,
-    val: SplitWriter,
-    tokens_left: u64,
-    tally: Tally,
-}
-
-impl Sink {
-    fn new(format: ShardFormat, max_tokens: u64) -> Self {
-        Self {
-            train: SplitWriter::new(format.clone(), Split::Train),
-            val: SplitWriter::new(format, Split::Val),
-            tokens_left: if max_tokens == 0 {
-                u64::MAX
-            } else {
-                max_tokens
-            },
-            tally: Tally::default(),
-        }
-    }
-
-    /// Writes a batch; the document that reaches `max_tokens` is cut there and is the last.
-    fn take(&mut self, batch: TokenizedBatch) -> Result<ControlFlow<()>> {
-        self.tally = batch.tally;
-        for document in batch.documents {
-            let all = document.ids.len() as u64;
-            let kept = all.min(self.tokens_left);
-            let writer = match document.split {
-                Split::Train => &mut self.train,
-                Split::Val => &mut self.val,
-            };
-            writer.push(
-                &document.ids[..kept as usize],
-                document.text_bytes * kept / all,
-            )?;
-            self.tokens_left -= kept;
-            if self.tokens_left == 0 {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-
-    fn finish(self) -> Result<BTreeMap<Split, SplitEntry>> {
-        let splits = [
-            (Split::Train, self.train.finish()?),
-            (Split::Val, self.val.finish()?),
-        ];
-        Ok(splits
-            .into_iter()
-            .filter(|(_, entry)| entry.tokens > 0)
-            .collect())
-    }
 }

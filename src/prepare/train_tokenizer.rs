@@ -133,7 +133,7 @@ impl<'a> Sample<'a> {
         let documents = Documents::new(files, &config.text_field, patience);
         let share = SAMPLE_BYTES as f64 / source_bytes(files).max(1) as f64;
         Self {
-            batches: Batches::new(documents, config.max_documents),
+            batches: Batches::new(documents, config.max_documents, 0),
             pieces: Vec::new().into_iter(),
             highest_hash: (share * 2f64.powi(64)) as u64,
             // Not the seed of the val split: the sample would be drawn from val first.

@@ -1,5 +1,6 @@
 //! Shards, each whole or absent.
 
+use super::reached::{OpenReached, SplitReached};
 use crate::{
     data::{
         Dtype, ShardEntry, Split,
@@ -63,6 +64,38 @@ impl SplitWriter {
         }
     }
 
+    /// Goes on where another writer of the same split stood.
+    ///
+    /// # Errors
+    /// When the unfinished shard is not there any more.
+    pub(super) fn resume(format: ShardFormat, split: Split, reached: SplitReached) -> Result<Self> {
+        let index = reached.written.shards.len();
+        let open = reached
+            .open
+            .map(|open| OpenShard::resume(&format, split, index, open))
+            .transpose()?;
+        Ok(Self {
+            open,
+            written: reached.written,
+            ..Self::new(format, split)
+        })
+    }
+
+    /// Where it stands, everything up to here on disk.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub(super) fn reached(&mut self) -> Result<SplitReached> {
+        let open = match &mut self.open {
+            Some(shard) => Some(shard.reached()?),
+            None => None,
+        };
+        Ok(SplitReached {
+            written: self.written.clone(),
+            open,
+        })
+    }
+
     /// Appends a document: its ids, separator included, and the bytes of text they stand for.
     ///
     /// # Errors
@@ -124,6 +157,30 @@ impl OpenShard {
             path,
             tokens: 0,
             documents: 0,
+        })
+    }
+
+    fn resume(
+        format: &ShardFormat,
+        split: Split,
+        index: usize,
+        reached: OpenReached,
+    ) -> Result<Self> {
+        let path = format.dir.join(shard_name(&format.prefix, split, index));
+        let length = HEADER_BYTES as u64 + reached.tokens * format.dtype.size() as u64;
+        Ok(Self {
+            file: AtomicFile::resume(&path, length)?,
+            path,
+            tokens: reached.tokens,
+            documents: reached.documents,
+        })
+    }
+
+    fn reached(&mut self) -> Result<OpenReached> {
+        self.file.sync().with_context(|| cannot_write(&self.path))?;
+        Ok(OpenReached {
+            tokens: self.tokens,
+            documents: self.documents,
         })
     }
 

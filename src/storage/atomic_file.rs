@@ -9,12 +9,13 @@ use std::{
 };
 
 /// A file written under a temporary name; [`AtomicFile::commit`] flushes it to disk and gives it its own.
-/// Dropped without a commit, it leaves nothing behind.
+/// Dropped without a commit, it leaves nothing behind, unless it was synced to be continued.
 #[derive(Debug)]
 pub struct AtomicFile {
     writer: Option<BufWriter<File>>,
     temporary: PathBuf,
     path: PathBuf,
+    synced: bool,
 }
 
 impl AtomicFile {
@@ -23,20 +24,60 @@ impl AtomicFile {
     /// # Errors
     /// When the folder cannot be written to.
     pub fn create(path: &Path) -> Result<Self> {
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".tmp");
-        let temporary = path.with_file_name(name);
+        let temporary = temporary(path);
         let file = File::create(&temporary).with_context(|| {
             format!(
                 "{}: cannot create; check that the folder is writable",
                 path.display()
             )
         })?;
-        Ok(Self {
+        Ok(Self::over(file, path))
+    }
+
+    /// Goes on with a file that another process left after [`Self::sync`], at the length it had then, whether or not it
+    /// was committed later.
+    ///
+    /// # Errors
+    /// When it is not there, or shorter.
+    pub fn resume(path: &Path, length: u64) -> Result<Self> {
+        let temporary = temporary(path);
+        let resume = || -> io::Result<File> {
+            if !temporary.exists() {
+                fs::rename(path, &temporary)?;
+            }
+            let mut file = File::options().write(true).open(&temporary)?;
+            if file.metadata()?.len() < length {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            file.set_len(length)?;
+            file.seek(SeekFrom::End(0))?;
+            Ok(file)
+        };
+        let file = resume().with_context(|| format!("{}: cannot go on", temporary.display()))?;
+        Ok(Self::over(file, path))
+    }
+
+    fn over(file: File, path: &Path) -> Self {
+        Self {
             writer: Some(BufWriter::with_capacity(1 << 20, file)),
-            temporary,
+            temporary: temporary(path),
             path: path.to_owned(),
-        })
+            synced: false,
+        }
+    }
+
+    /// Flushes what was written so far to disk, where [`Self::resume`] finds it.
+    ///
+    /// # Errors
+    /// When the disk is full or fails.
+    pub fn sync(&mut self) -> io::Result<()> {
+        let Some(writer) = &mut self.writer else {
+            return Ok(());
+        };
+        writer.flush()?;
+        writer.get_ref().sync_data()?;
+        self.synced = true;
+        Ok(())
     }
 
     /// Flushes the file and its folder to disk and renames it into place.
@@ -92,10 +133,19 @@ impl Seek for AtomicFile {
 impl Drop for AtomicFile {
     fn drop(&mut self) {
         if let Some(writer) = self.writer.take() {
-            let _ = writer.into_parts(); // not flushed: the file is thrown away
-            let _ = fs::remove_file(&self.temporary);
+            let _ = writer.into_parts(); // not flushed: what was not synced is thrown away
+            if !self.synced {
+                let _ = fs::remove_file(&self.temporary);
+            }
         }
     }
+}
+
+/// The name of a file before it is whole.
+fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    path.with_file_name(name)
 }
 
 /// Makes a folder and its parents.

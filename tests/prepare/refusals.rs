@@ -173,7 +173,7 @@ fn an_unfinished_folder_is_started_over_and_a_foreign_one_left_alone() {
     let manifest: serde_json::Value = serde_json::from_slice(&whole["manifest.json"]).unwrap();
     fs::write(
         case.out().join("preparing.json"),
-        manifest["request"].to_string(),
+        serde_json::json!({"request": manifest["request"], "reached": null}).to_string(),
     )
     .unwrap();
     fs::remove_file(case.out().join("manifest.json")).unwrap();

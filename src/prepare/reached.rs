@@ -1,0 +1,45 @@
+//! How far a preparation has come: enough to go on after a kill as if nothing had happened.
+
+use super::documents::Tally;
+use crate::data::{Split, manifest::SplitEntry};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A point between two documents, with everything before it on disk.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Reached {
+    /// The place in the input, and what was met before it.
+    pub(super) tally: Tally,
+    /// Tokens until `prepare.max_tokens`.
+    pub(super) tokens_left: u64,
+    /// What each split holds.
+    pub(super) splits: BTreeMap<Split, SplitReached>,
+}
+
+/// What a split holds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct SplitReached {
+    /// Finished shards, and documents and text so far.
+    pub(super) written: SplitEntry,
+    /// The unfinished one.
+    pub(super) open: Option<OpenReached>,
+}
+
+/// An unfinished shard.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct OpenReached {
+    /// Tokens in it.
+    pub(super) tokens: u64,
+    /// Documents that begin in it.
+    pub(super) documents: u64,
+}
+
+impl Reached {
+    /// Documents written so far.
+    pub(super) fn documents(&self) -> u64 {
+        self.splits
+            .values()
+            .map(|split| split.written.documents)
+            .sum()
+    }
+}

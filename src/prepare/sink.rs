@@ -1,0 +1,128 @@
+//! The end of the line: both splits' files, and now and then a note of how far they are.
+
+use super::{
+    documents::Tally,
+    folder::Claimed,
+    reached::{Reached, SplitReached},
+    writer::{ShardFormat, SplitWriter},
+};
+use crate::data::{Split, manifest::SplitEntry};
+use anyhow::Result;
+use std::{
+    collections::BTreeMap,
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
+
+/// Time between notes: what a kill costs.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
+
+/// A batch as ids.
+pub(super) struct TokenizedBatch {
+    /// In order.
+    pub(super) documents: Vec<TokenizedDocument>,
+    /// Everything up to here.
+    pub(super) tally: Tally,
+}
+
+/// A document as ids.
+pub(super) struct TokenizedDocument {
+    /// Where it belongs.
+    pub(super) split: Split,
+    /// The separator and its tokens.
+    pub(super) ids: Vec<u32>,
+    /// Bytes of its text.
+    pub(super) text_bytes: u64,
+}
+
+/// Takes batches in order.
+pub(super) struct Sink<'a> {
+    claimed: &'a Claimed,
+    train: SplitWriter,
+    val: SplitWriter,
+    tokens_left: u64,
+    tally: Tally,
+    noted: Instant,
+}
+
+impl<'a> Sink<'a> {
+    /// For an output folder, from where an earlier preparation stopped.
+    ///
+    /// # Errors
+    /// When what that one left is not there any more.
+    pub(super) fn new(claimed: &'a Claimed, format: ShardFormat, max_tokens: u64) -> Result<Self> {
+        let start = claimed.reached.as_ref();
+        let writer = |split| match start.and_then(|reached| reached.splits.get(&split)) {
+            Some(reached) => SplitWriter::resume(format.clone(), split, reached.clone()),
+            None => Ok(SplitWriter::new(format.clone(), split)),
+        };
+        let most = if max_tokens == 0 {
+            u64::MAX
+        } else {
+            max_tokens
+        };
+        Ok(Self {
+            claimed,
+            train: writer(Split::Train)?,
+            val: writer(Split::Val)?,
+            tokens_left: start.map_or(most, |reached| reached.tokens_left),
+            tally: start.map_or_else(Tally::default, |reached| reached.tally),
+            noted: Instant::now(),
+        })
+    }
+
+    /// Writes a batch; the document that reaches `max_tokens` is cut there and is the last.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub(super) fn take(&mut self, batch: TokenizedBatch) -> Result<ControlFlow<()>> {
+        self.tally = batch.tally;
+        for document in batch.documents {
+            let all = document.ids.len() as u64;
+            let kept = all.min(self.tokens_left);
+            let writer = match document.split {
+                Split::Train => &mut self.train,
+                Split::Val => &mut self.val,
+            };
+            writer.push(
+                &document.ids[..kept as usize],
+                document.text_bytes * kept / all,
+            )?;
+            self.tokens_left -= kept;
+            if self.tokens_left == 0 {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        if self.noted.elapsed() >= NOTE_EVERY {
+            self.note()?;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn note(&mut self) -> Result<()> {
+        let splits: BTreeMap<Split, SplitReached> = BTreeMap::from([
+            (Split::Train, self.train.reached()?),
+            (Split::Val, self.val.reached()?),
+        ]);
+        self.claimed.record(Some(Reached {
+            tally: self.tally,
+            tokens_left: self.tokens_left,
+            splits,
+        }))?;
+        self.noted = Instant::now();
+        Ok(())
+    }
+
+    /// Closes both splits; those without a token are left out.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub(super) fn finish(self) -> Result<(BTreeMap<Split, SplitEntry>, Tally)> {
+        let splits = [
+            (Split::Train, self.train.finish()?),
+            (Split::Val, self.val.finish()?),
+        ];
+        let filled = splits.into_iter().filter(|(_, entry)| entry.tokens > 0);
+        Ok((filled.collect(), self.tally))
+    }
+}
