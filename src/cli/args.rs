@@ -105,6 +105,12 @@ pub(super) struct PrepPretrain {
     /// Fraction of the documents for validation
     #[arg(long, value_name = "FRACTION")]
     pub(super) val_fraction: Option<f64>,
+    /// Tokens for validation, in place of a fraction
+    #[arg(long, value_name = "N", conflicts_with = "val_fraction")]
+    pub(super) val_tokens: Option<u64>,
+    /// What to do about documents that come twice: none, or exact
+    #[arg(long, value_name = "HOW")]
+    pub(super) dedup: Option<String>,
     /// Stop after this many tokens
     #[arg(long, value_name = "N")]
     pub(super) max_tokens: Option<u64>,

@@ -49,6 +49,8 @@ impl PrepPretrain {
         flags.text("--prefix", "prepare.prefix", self.prefix.as_ref());
         flags.value("--shard-tokens", "prepare.shard_tokens", self.shard_tokens);
         flags.value("--val-fraction", "prepare.val_fraction", self.val_fraction);
+        flags.value("--val-tokens", "prepare.val_tokens", self.val_tokens);
+        flags.text("--dedup", "prepare.dedup", self.dedup.as_ref());
         flags.value("--max-tokens", "prepare.max_tokens", self.max_tokens);
         flags.value("--seed", "prepare.seed", self.seed);
         let Config {

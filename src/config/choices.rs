@@ -65,6 +65,16 @@ choices! {
 }
 
 choices! {
+    /// What is done about documents that come twice.
+    Dedup {
+        /// Nothing.
+        None = "none",
+        /// The first of those with the same text is kept.
+        Exact = "exact",
+    }
+}
+
+choices! {
     /// Which libraries encode text.
     TokenizerBackend {
         /// The fastest that gives the stable library's ids.

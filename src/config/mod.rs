@@ -18,7 +18,7 @@ mod validate;
 
 pub use cadence::Cadence;
 pub use choices::{
-    Auto, DeviceChoice, DistillKind, DistillOn, DpoLoss, Precision, Recompute, ScheduleKind,
+    Auto, Dedup, DeviceChoice, DistillKind, DistillOn, DpoLoss, Precision, Recompute, ScheduleKind,
     TokenizerBackend, WandbMode,
 };
 pub use error::BadRequest;

@@ -1,6 +1,8 @@
 //! The sections of the configuration, their keys, defaults and documentation.
 
-use super::choices::{Auto, DeviceChoice, Precision, Recompute, ScheduleKind, TokenizerBackend};
+use super::choices::{
+    Auto, Dedup, DeviceChoice, Precision, Recompute, ScheduleKind, TokenizerBackend,
+};
 use super::model::RopeScaling;
 use super::section::section;
 use std::path::PathBuf;
@@ -24,6 +26,10 @@ section! {
         shard_tokens: u64 = 100_000_000,
         /// Fraction of the documents that go into the val split, chosen by a hash of the document.
         val_fraction: f64 = 0.01,
+        /// Tokens of the val split, in place of a fraction (0: by the fraction); it ends with the document that reaches them.
+        val_tokens: u64 = 0,
+        /// "exact" keeps the first of documents with the same text, at about 20 bytes of memory a document; or "none".
+        dedup: Dedup = Dedup::None,
         /// Stop after this many documents (0: all).
         max_documents: u64 = 0,
         /// Stop after this many tokens (0: all).

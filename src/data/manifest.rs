@@ -1,6 +1,7 @@
 //! `manifest.json`: what a prepared folder holds and what it was made from.
 
 use super::{Split, npy::Dtype};
+use crate::config::Dedup;
 use crate::storage::AtomicFile;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,8 @@ pub struct Manifest {
     pub bad_rows: u64,
     /// Documents without any text, skipped.
     pub empty_documents: u64,
+    /// Documents whose text had come before, left out.
+    pub duplicate_documents: u64,
     /// What the folder was made from.
     pub request: PreparedFrom,
 }
@@ -86,6 +89,10 @@ pub struct PreparedFrom {
     pub shard_tokens: u64,
     /// `prepare.val_fraction`
     pub val_fraction: f64,
+    /// `prepare.val_tokens`
+    pub val_tokens: u64,
+    /// `prepare.dedup`
+    pub dedup: Dedup,
     /// `prepare.seed`
     pub seed: u64,
     /// `prepare.max_documents`

@@ -148,6 +148,8 @@ fn request(
         text_field: config.text_field.clone(),
         shard_tokens: config.shard_tokens,
         val_fraction: config.val_fraction,
+        val_tokens: config.val_tokens,
+        dedup: config.dedup,
         seed: config.seed,
         max_documents: config.max_documents,
         max_tokens: config.max_tokens,

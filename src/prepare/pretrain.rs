@@ -2,18 +2,18 @@
 
 use super::{
     batches::{Batch, Batches},
-    documents::{Documents, Patience},
+    documents::{Document, Documents, Patience},
     folder::Claimed,
     ordered::ordered_map,
     progress::Progress,
-    sink::{Sink, TokenizedBatch, TokenizedDocument},
+    sink::{Finished, Sink, TokenizedBatch, TokenizedDocument},
     source::SourceFile,
     val_split::ValSplit,
     worker_count,
     writer::ShardFormat,
 };
 use crate::{
-    config::PrepareConfig,
+    config::{Dedup, PrepareConfig},
     data::{
         Dtype, Manifest, Split,
         manifest::{FORMAT_VERSION, Kind, SplitEntry},
@@ -22,7 +22,10 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use indicatif::MultiProgress;
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+};
 
 /// Tokenizes the documents of `files` and writes the shards of both splits into the claimed folder.
 ///
@@ -38,8 +41,9 @@ pub(super) fn write_shards(
     let format = shard_format(config, tokenizer, &claimed.dir);
     let dtype = format.dtype;
     let separator = tokenizer.document_separator()?;
-    let val_split = decide_val_split(config, files)?;
-    let mut sink = Sink::new(claimed, format, config.max_tokens).with_context(|| {
+    let val_split = decide_val_split(config, files, tokenizer)?;
+    let seen = seen_before(claimed, config, files, &val_split)?;
+    let mut sink = Sink::new(claimed, format, seen).with_context(|| {
         let dir = claimed.dir.display();
         format!(
             "{dir}: what an earlier preparation left is damaged; delete the folder and start again"
@@ -57,7 +61,11 @@ pub(super) fn write_shards(
             sink.take(batch)
         },
     )?;
-    let (splits, tally) = sink.finish()?;
+    let Finished {
+        splits,
+        tally,
+        duplicates,
+    } = sink.finish()?;
     check_splits(&splits, config, files)?;
     Ok(Manifest {
         format_version: FORMAT_VERSION,
@@ -69,8 +77,41 @@ pub(super) fn write_shards(
         splits,
         bad_rows: tally.bad_rows,
         empty_documents: tally.empty_documents,
+        duplicate_documents: duplicates,
         request: claimed.request.clone(),
     })
+}
+
+/// Where no document may come twice: the hashes of those before the place to go on.
+fn seen_before(
+    claimed: &Claimed,
+    config: &PrepareConfig,
+    files: &[SourceFile],
+    val_split: &ValSplit,
+) -> Result<Option<HashSet<u64>>> {
+    let mut seen = HashSet::new();
+    if config.dedup == Dedup::None {
+        return Ok(None);
+    }
+    let Some(reached) = &claimed.reached else {
+        return Ok(Some(seen));
+    };
+    let mut documents = Documents::new(files, &config.text_field, silent(config));
+    while documents.tally() != reached.tally {
+        match documents.next().transpose()? {
+            Some(document) => seen.insert(val_split.hash(&document.text)),
+            None => break,
+        };
+    }
+    Ok(Some(seen))
+}
+
+/// For a pass before the pass.
+fn silent(config: &PrepareConfig) -> Patience {
+    Patience {
+        max_bad_rows: config.max_bad_rows,
+        log: false,
+    }
 }
 
 /// The documents that are left to do.
@@ -131,18 +172,27 @@ pub(super) fn no_text(config: &PrepareConfig, files: &[SourceFile]) -> anyhow::E
     )
 }
 
-/// A pass before the pass, over as many documents as it takes to see that both splits will have one.
-fn decide_val_split(config: &PrepareConfig, files: &[SourceFile]) -> Result<ValSplit> {
-    let patience = Patience {
-        max_bad_rows: config.max_bad_rows,
-        log: false,
-    };
-    let documents = Documents::new(files, &config.text_field, patience);
+/// A pass before the pass: over all documents where tokens are held out, else over as many as it takes to see that both
+/// splits will have one.
+fn decide_val_split(
+    config: &PrepareConfig,
+    files: &[SourceFile],
+    tokenizer: &Tokenizer,
+) -> Result<ValSplit> {
+    let documents = Documents::new(files, &config.text_field, silent(config));
     let max_documents = if config.max_documents == 0 {
         usize::MAX
     } else {
         config.max_documents as usize
     };
+    if config.val_tokens > 0 {
+        let count = |document: &Document| {
+            let ids = tokenizer.encode(&document.text);
+            Ok(ids.with_context(|| document.origin.clone())?.len() as u64 + 1)
+        };
+        let documents = documents.take(max_documents);
+        return ValSplit::of_tokens(config.val_tokens, config.seed, documents, count);
+    }
     // Only documents that are sure to come before `max_tokens`, as no token is shorter than a byte.
     let mut tokens_left = if config.max_tokens == 0 {
         u64::MAX
@@ -170,8 +220,10 @@ fn tokenize(
     for document in batch.documents {
         let mut ids = vec![separator];
         ids.extend(tokenizer.encode(&document.text).context(document.origin)?);
+        let hash = val_split.hash(&document.text);
         documents.push(TokenizedDocument {
-            split: val_split.of(&document.text),
+            split: val_split.of(hash),
+            hash,
             ids,
             text_bytes: document.text.len() as u64,
         });

@@ -12,6 +12,8 @@ pub(super) struct Reached {
     pub(super) tally: Tally,
     /// Tokens until `prepare.max_tokens`.
     pub(super) tokens_left: u64,
+    /// Documents left out because they had come before.
+    pub(super) duplicates: u64,
     /// What each split holds.
     pub(super) splits: BTreeMap<Split, SplitReached>,
 }
@@ -35,11 +37,9 @@ pub(super) struct OpenReached {
 }
 
 impl Reached {
-    /// Documents written so far.
+    /// Documents taken from the input so far.
     pub(super) fn documents(&self) -> u64 {
-        self.splits
-            .values()
-            .map(|split| split.written.documents)
-            .sum()
+        let written = self.splits.values().map(|split| split.written.documents);
+        written.sum::<u64>() + self.duplicates
     }
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::data::{Split, manifest::SplitEntry};
 use anyhow::Result;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     ops::ControlFlow,
     time::{Duration, Instant},
 };
@@ -29,10 +29,22 @@ pub(super) struct TokenizedBatch {
 pub(super) struct TokenizedDocument {
     /// Where it belongs.
     pub(super) split: Split,
+    /// Of its text.
+    pub(super) hash: u64,
     /// The separator and its tokens.
     pub(super) ids: Vec<u32>,
     /// Bytes of its text.
     pub(super) text_bytes: u64,
+}
+
+/// What came of it all.
+pub(super) struct Finished {
+    /// The splits with a token.
+    pub(super) splits: BTreeMap<Split, SplitEntry>,
+    /// What was met.
+    pub(super) tally: Tally,
+    /// Documents left out because they had come before.
+    pub(super) duplicates: u64,
 }
 
 /// Takes batches in order.
@@ -42,6 +54,9 @@ pub(super) struct Sink<'a> {
     val: SplitWriter,
     tokens_left: u64,
     tally: Tally,
+    /// Hashes of all documents so far, where none may come twice.
+    seen: Option<HashSet<u64>>,
+    duplicates: u64,
     noted: Instant,
 }
 
@@ -50,7 +65,12 @@ impl<'a> Sink<'a> {
     ///
     /// # Errors
     /// When what that one left is not there any more.
-    pub(super) fn new(claimed: &'a Claimed, format: ShardFormat, max_tokens: u64) -> Result<Self> {
+    pub(super) fn new(
+        claimed: &'a Claimed,
+        format: ShardFormat,
+        seen: Option<HashSet<u64>>,
+    ) -> Result<Self> {
+        let max_tokens = claimed.request.max_tokens;
         let start = claimed.reached.as_ref();
         let writer = |split| match start.and_then(|reached| reached.splits.get(&split)) {
             Some(reached) => SplitWriter::resume(format.clone(), split, reached.clone()),
@@ -67,6 +87,8 @@ impl<'a> Sink<'a> {
             val: writer(Split::Val)?,
             tokens_left: start.map_or(most, |reached| reached.tokens_left),
             tally: start.map_or_else(Tally::default, |reached| reached.tally),
+            seen,
+            duplicates: start.map_or(0, |reached| reached.duplicates),
             noted: Instant::now(),
         })
     }
@@ -78,6 +100,11 @@ impl<'a> Sink<'a> {
     pub(super) fn take(&mut self, batch: TokenizedBatch) -> Result<ControlFlow<()>> {
         self.tally = batch.tally;
         for document in batch.documents {
+            let seen = self.seen.as_mut();
+            if seen.is_some_and(|seen| !seen.insert(document.hash)) {
+                self.duplicates += 1;
+                continue;
+            }
             let all = document.ids.len() as u64;
             let kept = all.min(self.tokens_left);
             let writer = match document.split {
@@ -107,6 +134,7 @@ impl<'a> Sink<'a> {
         self.claimed.record(Some(Reached {
             tally: self.tally,
             tokens_left: self.tokens_left,
+            duplicates: self.duplicates,
             splits,
         }))?;
         self.noted = Instant::now();
@@ -117,12 +145,16 @@ impl<'a> Sink<'a> {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub(super) fn finish(self) -> Result<(BTreeMap<Split, SplitEntry>, Tally)> {
+    pub(super) fn finish(self) -> Result<Finished> {
         let splits = [
             (Split::Train, self.train.finish()?),
             (Split::Val, self.val.finish()?),
         ];
         let filled = splits.into_iter().filter(|(_, entry)| entry.tokens > 0);
-        Ok((filled.collect(), self.tally))
+        Ok(Finished {
+            splits: filled.collect(),
+            tally: self.tally,
+            duplicates: self.duplicates,
+        })
     }
 }

@@ -62,11 +62,12 @@ impl Prepared {
         }
         let _ = write!(
             text,
-            "  vocabulary of {}, {} bytes a token; skipped {} malformed rows and {} empty documents",
+            "  vocabulary of {}, {} bytes a token; left out {} malformed rows, {} empty and {} repeated documents",
             HumanCount(self.manifest.vocab_size),
             self.manifest.dtype.size(),
             self.manifest.bad_rows,
-            self.manifest.empty_documents
+            self.manifest.empty_documents,
+            self.manifest.duplicate_documents
         );
         text
     }
@@ -93,6 +94,7 @@ impl Prepared {
             "val": split(Split::Val),
             "bad_rows": self.manifest.bad_rows,
             "empty_documents": self.manifest.empty_documents,
+            "duplicate_documents": self.manifest.duplicate_documents,
             "vocab_size": self.manifest.vocab_size,
             "dtype": self.manifest.dtype,
             "tokenizer_fingerprint": self.manifest.tokenizer_fingerprint,

@@ -5,6 +5,7 @@ use super::documents::Document;
 use crate::data::Split;
 use anyhow::Result;
 use sha2::{Digest, Sha256};
+use std::collections::BinaryHeap;
 
 /// The rule. A document is in val when its hash is below `fraction · 2^64`. Where that would leave a split without any
 /// of several documents, the one document with the lowest (or highest) hash is moved there.
@@ -54,13 +55,57 @@ impl ValSplit {
         })
     }
 
-    /// The split of a document.
-    #[must_use]
-    pub(super) fn of(&self, text: &str) -> Split {
-        if self.threshold == 0 {
-            return Split::Train;
+    /// Holds out the documents with the lowest hashes, as many as it takes to come to `tokens`.
+    ///
+    /// # Errors
+    /// A bad request when nothing would be left to train on; otherwise when a document cannot be read or counted.
+    pub(super) fn of_tokens(
+        tokens: u64,
+        seed: u64,
+        documents: impl Iterator<Item = Result<Document>>,
+        count: impl Fn(&Document) -> Result<u64>,
+    ) -> Result<Self> {
+        let mut lowest = BinaryHeap::new(); // (hash, tokens), the highest hash on top
+        let (mut total, mut threshold) = (0, u64::MAX);
+        for document in documents {
+            let document = document?;
+            let hash = hash(seed, &document.text);
+            if hash >= threshold {
+                continue;
+            }
+            let counted = count(&document)?;
+            lowest.push((hash, counted));
+            total += counted;
+            while let Some((highest, counted)) = lowest.peek().copied()
+                && total - counted >= tokens
+            {
+                lowest.pop();
+                total -= counted;
+                threshold = highest;
+            }
         }
-        let hash = hash(self.seed, text);
+        if threshold == u64::MAX {
+            return Err(crate::bad_request!(
+                "prepare.val_tokens = {tokens}: all {total} tokens of the input would be held out; ask for fewer"
+            ));
+        }
+        let held_out = lowest.peek().map_or(0, |(highest, _)| highest + 1);
+        Ok(Self {
+            seed,
+            threshold: held_out,
+            moved: None,
+        })
+    }
+
+    /// The hash that decides about a text.
+    #[must_use]
+    pub(super) fn hash(&self, text: &str) -> u64 {
+        hash(self.seed, text)
+    }
+
+    /// The split of a document with this hash.
+    #[must_use]
+    pub(super) fn of(&self, hash: u64) -> Split {
         match self.moved {
             Some((moved, split)) if moved == hash => split,
             _ if hash < self.threshold => Split::Val,
@@ -105,7 +150,7 @@ mod tests {
         let mut val: Vec<&str> = texts
             .iter()
             .map(String::as_str)
-            .filter(|text| rule.of(text) == Split::Val)
+            .filter(|text| rule.of(rule.hash(text)) == Split::Val)
             .collect();
         val.sort_unstable();
         val
@@ -141,6 +186,29 @@ mod tests {
             texts.reverse();
             assert_eq!(decide(1e-9, &texts), rule);
         }
+    }
+
+    #[test]
+    fn tokens_are_held_out_by_the_lowest_hashes_whatever_the_order() {
+        let mut texts = texts(2000);
+        let decide = |texts: &[String], tokens| {
+            let documents = texts.iter().map(|text| {
+                Ok(Document {
+                    text: text.clone(),
+                    origin: String::new(),
+                })
+            });
+            ValSplit::of_tokens(tokens, 42, documents, |_| Ok(10))
+        };
+        let rule = decide(&texts, 995).unwrap();
+        assert_eq!(val(&rule, &texts).len(), 100);
+        texts.reverse();
+        assert_eq!(decide(&texts, 995).unwrap(), rule);
+        let mut by_hash: Vec<u64> = texts.iter().map(|text| rule.hash(text)).collect();
+        by_hash.sort_unstable();
+        assert_eq!(rule.threshold, by_hash[99] + 1);
+        let refused = decide(&texts, 20_000).unwrap_err().to_string();
+        assert!(refused.contains("all 20000 tokens"), "{refused}");
     }
 
     #[test]

@@ -12,7 +12,11 @@ fn input() -> Vec<u8> {
         let text = format!("Document {index} says: it's the {index}th of many.\n").repeat(60);
         format!("{}\n", serde_json::json!({ "text": text }))
     };
-    (0..DOCUMENTS).map(row).collect::<String>().into_bytes()
+    (0..DOCUMENTS)
+        .map(|index| index % 8000)
+        .map(row)
+        .collect::<String>()
+        .into_bytes()
 }
 
 fn prepare(case: &Case, workers: u32, out: &str) -> Child {
@@ -24,6 +28,8 @@ fn prepare(case: &Case, workers: u32, out: &str) -> Child {
             "300000",
             "--val-fraction",
             "0.1",
+            "--dedup",
+            "exact",
         ])
         .args([
             "--set",

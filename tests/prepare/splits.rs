@@ -69,6 +69,53 @@ fn two_documents_are_enough_for_both_splits_and_one_is_trained_on() {
 }
 
 #[test]
+fn tokens_for_validation_are_reached_by_whole_documents_in_any_order() {
+    let rows = jsonl(600);
+    let held_out = |rows: &[u8]| {
+        let mut case = Case::new(&[("a.jsonl", rows)]);
+        case.config.val_tokens = 2000;
+        let summary = case.run().unwrap();
+        let mut documents = case.documents(Split::Val);
+        documents.sort();
+        (summary["val"]["tokens"].as_u64().unwrap(), documents)
+    };
+    let (tokens, documents) = held_out(&rows);
+    assert!((2000..2200).contains(&tokens), "{tokens}");
+    let mut lines: Vec<&[u8]> = rows.split_inclusive(|byte| *byte == b'\n').collect();
+    lines.reverse();
+    assert_eq!(held_out(&lines.concat()), (tokens, documents));
+    let mut case = Case::new(&[("a.jsonl", &rows)]);
+    case.config.val_tokens = 1_000_000;
+    let (message, bad_request) = case.error();
+    assert!(
+        bad_request && message.contains("prepare.val_tokens = 1000000"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_text_that_comes_again_is_left_out_whoever_works() {
+    let rows = [jsonl(300), jsonl(300), jsonl(310)].concat();
+    let mut once = Case::new(&[("a.jsonl", &jsonl(310))]);
+    once.config.val_fraction = 0.1;
+    once.run().unwrap();
+    for workers in [1, 5] {
+        let mut case = Case::new(&[("a.jsonl", &rows)]);
+        case.config.val_fraction = 0.1;
+        case.config.workers = workers;
+        case.config.dedup = llama_train::config::Dedup::Exact;
+        let summary = case.run().unwrap();
+        assert_eq!(
+            (&summary["documents"], &summary["duplicate_documents"]),
+            (&310.into(), &600.into())
+        );
+        for split in [Split::Train, Split::Val] {
+            assert_eq!(case.documents(split), once.documents(split));
+        }
+    }
+}
+
+#[test]
 fn limits_are_kept_exactly() {
     let mut case = Case::new(&[("a.jsonl", &jsonl(100))]);
     case.config.max_documents = 7;
