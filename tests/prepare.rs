@@ -4,6 +4,7 @@ mod kills;
 mod parquet_files;
 mod prepared_folders;
 mod refusals;
+mod sources;
 mod splits;
 mod trained_tokenizers;
 

@@ -45,7 +45,7 @@ for workers in random.sample([1, 2, 5, 1, 2, 5, 1, 2, 5, 1], KILLS):
     moments.append(f"{moment:.1f}")
     marker = pathlib.Path("killed/preparing.json")
     reached = json.loads(marker.read_text())["reached"] if marker.exists() else None
-    kept.append(reached["tally"]["rows"] if reached else 0)
+    kept.append(reached["place"][0]["tally"]["rows"] if reached else 0)
 print(f"killed after {', '.join(moments)} s; rows kept each time: {kept}")
 for workers in (5, 1):
     assert start("killed", workers).wait() == 0  # the second finds it done

@@ -70,6 +70,9 @@ pub(super) struct Input {
     /// Files, folders or globs (.txt .md .jsonl .json, also .gz .zst; .parquet), or python-stdlib
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub(super) input: Vec<String>,
+    /// File with [[source]] tables of input and weight, in place of --input
+    #[arg(long, value_name = "FILE", conflicts_with = "input")]
+    pub(super) mix: Option<String>,
     /// Field of a row that holds the text
     #[arg(long, value_name = "NAME")]
     pub(super) text_field: Option<String>,
@@ -96,6 +99,9 @@ pub(super) struct PrepPretrain {
     /// Folder to write to
     #[arg(long, value_name = "FOLDER")]
     pub(super) out: Option<String>,
+    /// Take the rows' input_ids as they are
+    #[arg(long)]
+    pub(super) pretokenized: bool,
     /// First part of the shards' names
     #[arg(long, value_name = "NAME")]
     pub(super) prefix: Option<String>,

@@ -25,6 +25,7 @@ impl Common {
 impl Input {
     fn assign(&self, flags: &mut Assignments) {
         flags.list("--input", "prepare.input", &self.input);
+        flags.text("--mix", "prepare.mix", self.mix.as_ref());
         flags.text(
             "--text-field",
             "prepare.text_field",
@@ -49,6 +50,8 @@ impl PrepPretrain {
         flags.text("--prefix", "prepare.prefix", self.prefix.as_ref());
         flags.value("--shard-tokens", "prepare.shard_tokens", self.shard_tokens);
         flags.value("--val-fraction", "prepare.val_fraction", self.val_fraction);
+        let pretokenized = self.pretokenized.then_some(true);
+        flags.value("--pretokenized", "prepare.pretokenized", pretokenized);
         flags.value("--val-tokens", "prepare.val_tokens", self.val_tokens);
         flags.text("--dedup", "prepare.dedup", self.dedup.as_ref());
         flags.value("--max-tokens", "prepare.max_tokens", self.max_tokens);

@@ -5,7 +5,7 @@ use crate::{
     bad_request,
     config::{PrepareConfig, TokenizerConfig},
     logging,
-    prepare::{self, Prepared, TokenizerSource, source, train_tokenizer},
+    prepare::{self, Prepared, TokenizerSource, source::Input, train_tokenizer},
     storage::{self, AtomicFile},
     tokenizer::Tokenizer,
 };
@@ -89,10 +89,10 @@ pub fn prepare_folder(
 pub fn run_tokenizer(request: &TokenizerRequest) -> Result<Output> {
     train_tokenizer::check_vocab_size(request.vocab_size)?;
     let target = Target::new(&request.out);
-    let files = source::list(&request.prepare.input, target.dir())?;
+    let input = Input::find(&request.prepare, target.dir())?;
     let tokenizer = train_tokenizer::train(
         &request.prepare,
-        &files,
+        &input,
         request.vocab_size,
         logging::progress(),
     )?;

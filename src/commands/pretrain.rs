@@ -115,13 +115,17 @@ fn data_folder(config: &Config) -> Result<PathBuf> {
     })
 }
 
+fn is_prepared_here(config: &Config) -> bool {
+    !config.prepare.input.is_empty() || config.prepare.mix.is_some()
+}
+
 fn will_be_prepared(config: &Config, dir: &Path) -> Result<bool> {
-    Ok(!config.prepare.input.is_empty() && Manifest::read(dir)?.is_none())
+    Ok(is_prepared_here(config) && Manifest::read(dir)?.is_none())
 }
 
 /// The two splits; made from `prepare.input` first, where that is given and has not been done.
 fn open_data(config: &Config, dir: &Path) -> Result<(PreparedFolder, PreparedFolder)> {
-    if !config.prepare.input.is_empty() {
+    if is_prepared_here(config) {
         let prepared = prep_data::prepare_folder(&config.prepare, &config.tokenizer, dir)?;
         log::info!("{}", prepared.summary());
     }

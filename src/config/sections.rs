@@ -12,6 +12,11 @@ section! {
     PrepareConfig in "prepare" {
         /// Files, folders or globs (.txt .md .jsonl .json .parquet), or `python-stdlib`: the Python standard library's sources.
         input: Vec<String> = Vec::new(),
+        /// File with `[[source]]` tables of `input` and `weight`, in place of `input`: their shares of the text. Ends when
+        /// a source is used up.
+        mix: Option<PathBuf> = None,
+        /// Rows hold `input_ids`, which are taken as they are.
+        pretokenized: bool = false,
         /// Folder the shards, manifest and tokenizer are written to (default: `data.path`).
         out: Option<PathBuf> = None,
         /// First part of the shards' file names.

@@ -101,7 +101,18 @@ pub struct PreparedFrom {
     pub max_tokens: u64,
     /// Where the tokenizer came from.
     pub tokenizer: TokenizerOrigin,
-    /// The files read, in order.
+    /// `prepare.pretokenized`
+    pub pretokenized: bool,
+    /// What was read: one for `prepare.input`, several for `prepare.mix`.
+    pub sources: Vec<PreparedSource>,
+}
+
+/// Files with a share of the text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PreparedSource {
+    /// Its share, in proportion to the others'.
+    pub weight: f64,
+    /// The files, in order.
     pub files: Vec<InputFile>,
 }
 

@@ -1,6 +1,7 @@
 //! Documents in portions for the workers.
 
-use super::documents::{Document, Documents, Tally};
+use super::documents::Document;
+use super::mixture::{Mixture, Place};
 use anyhow::Result;
 
 /// Text that one worker takes at a time; a longer document is a portion of its own.
@@ -11,13 +12,13 @@ const BATCH_BYTES: usize = 1 << 18;
 pub(super) struct Batch {
     /// The documents; none only in the last batch.
     pub(super) documents: Vec<Document>,
-    /// Everything up to here.
-    pub(super) tally: Tally,
+    /// Where the reader stood after them.
+    pub(super) place: Place,
 }
 
-/// Cuts a stream of documents into batches. The last carries the final tally, and may be empty.
+/// Cuts a stream of documents into batches. The last carries the final place, and may be empty.
 pub(super) struct Batches<'a> {
-    documents: Documents<'a>,
+    documents: Mixture<'a>,
     documents_left: u64,
     ended: bool,
 }
@@ -25,7 +26,7 @@ pub(super) struct Batches<'a> {
 impl<'a> Batches<'a> {
     /// Takes `max_documents` documents, all if that is 0, of which `taken` were taken before.
     #[must_use]
-    pub(super) fn new(documents: Documents<'a>, max_documents: u64, taken: u64) -> Self {
+    pub(super) fn new(documents: Mixture<'a>, max_documents: u64, taken: u64) -> Self {
         let most = if max_documents == 0 {
             u64::MAX
         } else {
@@ -50,14 +51,14 @@ impl<'a> Batches<'a> {
             match next.transpose()? {
                 Some(document) => {
                     self.documents_left -= 1;
-                    bytes += document.text.len();
+                    bytes += document.content.len();
                     documents.push(document);
                 }
                 None => self.ended = true,
             }
         }
-        let tally = self.documents.tally();
-        Ok(Batch { documents, tally })
+        let place = self.documents.place();
+        Ok(Batch { documents, place })
     }
 }
 

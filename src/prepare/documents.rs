@@ -1,6 +1,7 @@
 //! The documents of all files in order, and the patience with rows that are malformed.
 
 use super::{
+    content::{Column, Content},
     row::{BadRow, Rows},
     rows,
     source::SourceFile,
@@ -9,11 +10,11 @@ use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// A text, and where it came from.
+/// A text or its ids, and where they came from.
 #[derive(Debug, Clone)]
 pub(super) struct Document {
-    /// The text, as it was: not trimmed, never empty.
-    pub(super) text: String,
+    /// Never empty.
+    pub(super) content: Content,
     /// `file`, `file:line` or `file, row n`.
     pub(super) origin: String,
 }
@@ -51,7 +52,7 @@ struct OpenFile<'a> {
 pub(super) struct Documents<'a> {
     files: &'a [SourceFile],
     open: Option<OpenFile<'a>>,
-    text_field: String,
+    column: Column,
     patience: Patience,
     tally: Tally,
 }
@@ -59,11 +60,11 @@ pub(super) struct Documents<'a> {
 impl<'a> Documents<'a> {
     /// Reads the files in order, and the field of their rows.
     #[must_use]
-    pub(super) fn new(files: &'a [SourceFile], text_field: &str, patience: Patience) -> Self {
+    pub(super) fn new(files: &'a [SourceFile], column: Column, patience: Patience) -> Self {
         Self {
             files,
             open: None,
-            text_field: text_field.to_owned(),
+            column,
             patience,
             tally: Tally::default(),
         }
@@ -116,9 +117,9 @@ impl<'a> Documents<'a> {
             self.tally.rows += 1;
             let origin = format!("{}{}", file.path.display(), row.place);
             self.tally.source_bytes += row.source_bytes;
-            match row.text {
-                Ok(text) if text.is_empty() => self.tally.empty_documents += 1,
-                Ok(text) => return Ok(Some(Document { text, origin })),
+            match row.content {
+                Ok(content) if content.len() == 0 => self.tally.empty_documents += 1,
+                Ok(content) => return Ok(Some(Document { content, origin })),
                 Err(bad) => self.skip(&origin, bad)?,
             }
         }
@@ -126,7 +127,7 @@ impl<'a> Documents<'a> {
 
     fn open_file(&self, file: &'a SourceFile) -> Result<OpenFile<'a>> {
         Ok(OpenFile {
-            rows: rows::open(file, &self.text_field)
+            rows: rows::open(file, &self.column)
                 .with_context(|| file.path.display().to_string())?,
             path: &file.path,
         })

@@ -1,5 +1,6 @@
 //! The rows of `.jsonl` and `.json` files.
 
+use super::content::{Column, Content, Holds};
 use super::row::{BadRow, Place, Row, missing_field};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -9,7 +10,7 @@ use std::{io::BufRead, iter};
 /// One object a line; blank lines are passed over.
 pub(super) fn lines(
     mut reader: impl BufRead + Send,
-    field: String,
+    column: Column,
 ) -> impl Iterator<Item = Result<Row>> + Send {
     let mut line_number = 0;
     iter::from_fn(move || {
@@ -23,12 +24,12 @@ pub(super) fn lines(
             }
             line_number += 1;
         }
-        let text = serde_json::from_slice(&line)
+        let content = serde_json::from_slice(&line)
             .map_err(|error| BadRow::Malformed(format!("not JSON: {error}")))
-            .and_then(|row| text_of(row, &field));
+            .and_then(|row| content_of(row, &column));
         Some(Ok(Row {
             place: Place::Line(line_number),
-            text,
+            content,
             source_bytes: 0,
         }))
     })
@@ -37,7 +38,7 @@ pub(super) fn lines(
 /// The objects of an array one by one, or the only object. After broken syntax nobody knows where the next one begins.
 pub(super) fn objects(
     mut reader: impl BufRead + Send,
-    field: String,
+    column: Column,
 ) -> Result<impl Iterator<Item = Result<Row>> + Send> {
     let in_array = next_byte(&mut reader)? == Some(b'[');
     if in_array {
@@ -52,7 +53,7 @@ pub(super) fn objects(
         rows_read += 1;
         Some(row.map(|row| Row {
             place,
-            text: text_of(row, &field),
+            content: content_of(row, &column),
             source_bytes: 0,
         }))
     }))
@@ -94,20 +95,30 @@ fn next_byte(reader: &mut impl BufRead) -> Result<Option<u8>> {
     }
 }
 
-fn text_of(row: Value, field: &str) -> Result<String, BadRow> {
+fn content_of(row: Value, column: &Column) -> Result<Content, BadRow> {
     let Value::Object(mut row) = row else {
         return Err(BadRow::Malformed("expected an object".into()));
     };
-    match row.swap_remove(field) {
-        Some(Value::String(text)) => Ok(text),
-        Some(other) => Err(BadRow::Malformed(format!(
-            "`{field}` is no string but {}",
-            start_of(&other)
-        ))),
-        None => Err(BadRow::MissingField(missing_field(
-            field,
-            row.keys().map(String::as_str),
-        ))),
+    let Some(value) = row.swap_remove(&column.name) else {
+        let present = row.keys().map(String::as_str);
+        return Err(BadRow::MissingField(missing_field(column, present)));
+    };
+    let wrong = |what: &str, value: &Value| {
+        let (name, found) = (&column.name, start_of(value));
+        BadRow::Malformed(format!("`{name}` is no {what} but {found}"))
+    };
+    match (column.holds, value) {
+        (Holds::Text, Value::String(text)) => Ok(Content::Text(text)),
+        (Holds::Text, other) => Err(wrong("string", &other)),
+        (Holds::Ids, Value::Array(values)) => {
+            let ids = values
+                .iter()
+                .map(|value| u32::try_from(value.as_u64()?).ok());
+            let ids: Option<Vec<u32>> = ids.collect();
+            ids.map(Content::Ids)
+                .ok_or_else(|| wrong("list of token ids", &Value::Array(values)))
+        }
+        (Holds::Ids, other) => Err(wrong("list of token ids", &other)),
     }
 }
 

@@ -1,13 +1,15 @@
 //! From raw text to shards of token ids: reading, splitting, tokenizing on all cores, writing.
 //!
-//! One document goes [`source`] → [`rows`] → [`documents`] → [`pretrain`] (tokenized in parallel by [`ordered`], its
+//! One document goes [`source`] → [`rows`] → [`documents`] → [`mixture`] → [`pretrain`] (tokenized in parallel by [`ordered`], its
 //! split chosen by [`val_split`]) → [`sink`] → [`writer`]. Nothing in between depends on the number of workers.
 
 mod batches;
 mod compression;
+mod content;
 mod documents;
 mod folder;
 mod json_rows;
+mod mixture;
 mod ordered;
 mod parquet_rows;
 mod pretrain;
@@ -26,14 +28,14 @@ use crate::{
     config::PrepareConfig,
     data::{
         Manifest,
-        manifest::{InputFile, PreparedFrom, TokenizerOrigin},
+        manifest::{InputFile, PreparedFrom, PreparedSource, TokenizerOrigin},
     },
     tokenizer::Tokenizer,
 };
 use anyhow::Result;
 use folder::Claim;
 use indicatif::MultiProgress;
-use source::SourceFile;
+use source::{Input, InputSource, SourceFile};
 use std::{
     num::NonZero,
     path::{Path, PathBuf},
@@ -89,8 +91,8 @@ pub fn ensure(
     bars: &MultiProgress,
 ) -> Result<Prepared> {
     check(config)?;
-    let files = source::list(&config.input, out)?;
-    let request = request(config, tokenizer, &files)?;
+    let input = Input::find(config, out)?;
+    let request = request(config, tokenizer, &input)?;
     let dir = out.to_owned();
     let claimed = match folder::claim(out, request)? {
         Claim::Ours(claimed) => claimed,
@@ -111,13 +113,13 @@ pub fn ensure(
             &made
         }
         TokenizerSource::Train { vocab_size } => {
-            made = train_tokenizer::train(config, &files, vocab_size, bars)?;
+            made = train_tokenizer::train(config, &input, vocab_size, bars)?;
             &made
         }
     };
     let started = Instant::now();
     tokenizer.write_to(out)?;
-    let manifest = pretrain::write_shards(&claimed, config, &files, tokenizer, bars)?;
+    let manifest = pretrain::write_shards(&claimed, config, &input, tokenizer, bars)?;
     manifest.write(out)?;
     folder::release(out)?;
     let outcome = Outcome::Made {
@@ -141,7 +143,7 @@ pub(crate) fn check(config: &PrepareConfig) -> Result<()> {
 fn request(
     config: &PrepareConfig,
     tokenizer: TokenizerSource<'_>,
-    files: &[SourceFile],
+    input: &Input,
 ) -> Result<PreparedFrom> {
     Ok(PreparedFrom {
         prefix: config.prefix.clone(),
@@ -158,19 +160,30 @@ fn request(
                 tokenizer.document_separator()?;
                 TokenizerOrigin::Given(tokenizer.fingerprint().to_owned())
             }
+            TokenizerSource::Train { .. } if config.pretokenized => {
+                return Err(crate::bad_request!(
+                    "prepare.pretokenized: name the tokenizer that made the ids with --tokenizer (tokenizer.path)"
+                ));
+            }
             TokenizerSource::Train { vocab_size } => {
                 train_tokenizer::check_vocab_size(vocab_size)?;
                 TokenizerOrigin::Trained(vocab_size as u64)
             }
         },
-        files: files
-            .iter()
-            .map(|file| InputFile {
-                path: file.path.clone(),
-                bytes: file.bytes,
-            })
-            .collect(),
+        pretokenized: config.pretokenized,
+        sources: input.sources.iter().map(prepared_source).collect(),
     })
+}
+
+fn prepared_source(source: &InputSource) -> PreparedSource {
+    let file = |file: &SourceFile| InputFile {
+        path: file.path.clone(),
+        bytes: file.bytes,
+    };
+    PreparedSource {
+        weight: source.weight,
+        files: source.files.iter().map(file).collect(),
+    }
 }
 
 /// `prepare.workers`, with 0 for all cores.

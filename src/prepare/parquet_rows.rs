@@ -1,11 +1,16 @@
 //! The rows of a Parquet file: one column, batch by batch.
 
 use super::{
+    content::{Column, Content, Holds},
     row::{BadRow, Place, Row, Rows, missing_field},
     source::SourceFile,
 };
 use anyhow::{Context, Result};
-use arrow_array::{Array, cast::AsArray};
+use arrow_array::{
+    Array, ArrowPrimitiveType, PrimitiveArray,
+    cast::AsArray,
+    types::{Int32Type, Int64Type, UInt16Type, UInt32Type},
+};
 use arrow_schema::{DataType, Schema};
 use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
 use std::{fs::File, sync::Arc};
@@ -14,21 +19,23 @@ use std::{fs::File, sync::Arc};
 const BATCH_ROWS: usize = 256;
 
 /// Opens the file and checks its column.
-pub(super) fn open(file: &SourceFile, text_field: &str) -> Result<Rows> {
+pub(super) fn open(file: &SourceFile, column: &Column) -> Result<Rows> {
     let builder =
         ParquetRecordBatchReaderBuilder::try_new(File::open(&file.path).context("cannot open")?)
             .context("not a Parquet file that can be read")?;
-    check_column(builder.schema(), text_field)?;
+    check_column(builder.schema(), column)?;
     let total_rows = builder.metadata().file_metadata().num_rows().max(1) as u64;
-    let column = ProjectionMask::columns(builder.parquet_schema(), [text_field]);
+    // All leaves below the column: a list has one of its own.
+    let root = builder.schema().index_of(&column.name)?;
+    let projection = ProjectionMask::roots(builder.parquet_schema(), [root]);
     let batches = builder
-        .with_projection(column)
+        .with_projection(projection)
         .with_batch_size(BATCH_ROWS)
         .build()
         .context("not a Parquet file that can be read")?;
-    let field = text_field.to_owned();
-    let texts = batches.flat_map(move |batch| match batch {
-        Ok(batch) => column_texts(batch.column(0), &field)
+    let column = column.clone();
+    let contents = batches.flat_map(move |batch| match batch {
+        Ok(batch) => contents_of(batch.column(0), &column)
             .into_iter()
             .map(Ok)
             .collect::<Vec<_>>(),
@@ -38,27 +45,42 @@ pub(super) fn open(file: &SourceFile, text_field: &str) -> Result<Rows> {
     let file_bytes = file.bytes;
     let bytes_before =
         move |row: u64| (u128::from(file_bytes) * u128::from(row) / u128::from(total_rows)) as u64;
-    Ok(Box::new((0..).zip(texts).map(move |(index, text)| {
-        Ok(Row {
-            place: Place::Row(index + 1),
-            text: text.context("damaged Parquet data; what follows cannot be read")?,
-            source_bytes: bytes_before(index + 1) - bytes_before(index),
-        })
-    })))
+    Ok(Box::new((0..).zip(contents).map(
+        move |(index, content)| {
+            Ok(Row {
+                place: Place::Row(index + 1),
+                content: content.context("damaged Parquet data; what follows cannot be read")?,
+                source_bytes: bytes_before(index + 1) - bytes_before(index),
+            })
+        },
+    )))
 }
 
-fn check_column(schema: &Arc<Schema>, text_field: &str) -> Result<()> {
-    let Ok(column) = schema.field_with_name(text_field) else {
+fn check_column(schema: &Arc<Schema>, column: &Column) -> Result<()> {
+    let Ok(field) = schema.field_with_name(&column.name) else {
         let names = schema.fields().iter().map(|field| field.name().as_str());
-        return Err(crate::bad_request!("{}", missing_field(text_field, names)));
+        return Err(crate::bad_request!("{}", missing_field(column, names)));
     };
-    if is_text(column.data_type()) {
-        return Ok(());
+    let (name, data_type) = (&column.name, field.data_type());
+    match column.holds {
+        Holds::Text if !is_text(data_type) => Err(crate::bad_request!(
+            "column `{name}` is {data_type}, not text; name another with --text-field (prepare.text_field)"
+        )),
+        Holds::Ids if !is_ids(data_type) => Err(crate::bad_request!(
+            "column `{name}` is {data_type}, not a list of token ids, which --pretokenized needs"
+        )),
+        _ => Ok(()),
     }
-    Err(crate::bad_request!(
-        "column `{text_field}` is {}, not text; name another with --text-field (prepare.text_field)",
-        column.data_type()
-    ))
+}
+
+fn is_ids(data_type: &DataType) -> bool {
+    use DataType::{Int32, Int64, LargeList, List, UInt16, UInt32};
+    match data_type {
+        List(items) | LargeList(items) => {
+            matches!(items.data_type(), Int32 | Int64 | UInt16 | UInt32)
+        }
+        _ => false,
+    }
 }
 
 fn is_text(data_type: &DataType) -> bool {
@@ -69,7 +91,45 @@ fn is_text(data_type: &DataType) -> bool {
     }
 }
 
-fn column_texts(column: &dyn Array, field: &str) -> Vec<Result<String, BadRow>> {
+fn contents_of(array: &dyn Array, column: &Column) -> Vec<Result<Content, BadRow>> {
+    let field = &column.name;
+    match column.holds {
+        Holds::Text => {
+            let texts = texts_of(array, field).into_iter();
+            texts.map(|text| text.map(Content::Text)).collect()
+        }
+        Holds::Ids => (0..array.len())
+            .map(|row| ids_of(array, row, field))
+            .collect(),
+    }
+}
+
+/// The ids of one row of a list column ([`is_ids`] was asked before).
+fn ids_of(array: &dyn Array, row: usize, field: &str) -> Result<Content, BadRow> {
+    if array.is_null(row) {
+        return Err(BadRow::Malformed(format!("`{field}` is null")));
+    }
+    let items = match array.as_list_opt::<i32>() {
+        Some(list) => list.value(row),
+        None => array.as_list::<i64>().value(row),
+    };
+    let ids: Option<Vec<u32>> = match items.data_type() {
+        DataType::Int32 => numbers(items.as_primitive::<Int32Type>()),
+        DataType::Int64 => numbers(items.as_primitive::<Int64Type>()),
+        DataType::UInt16 => numbers(items.as_primitive::<UInt16Type>()),
+        _ => numbers(items.as_primitive::<UInt32Type>()),
+    };
+    let wrong = || BadRow::Malformed(format!("`{field}` holds something that is no token id"));
+    ids.map(Content::Ids).ok_or_else(wrong)
+}
+
+fn numbers<T: ArrowPrimitiveType<Native: TryInto<u32>>>(
+    items: &PrimitiveArray<T>,
+) -> Option<Vec<u32>> {
+    items.iter().map(|id| id?.try_into().ok()).collect()
+}
+
+fn texts_of(column: &dyn Array, field: &str) -> Vec<Result<String, BadRow>> {
     if let Some(dictionary) = column.as_any_dictionary_opt() {
         let values = strings(dictionary.values().as_ref());
         let keys = dictionary.normalized_keys();

@@ -2,12 +2,14 @@
 
 use super::{
     batches::{Batch, Batches},
-    documents::{Document, Documents, Patience},
+    content::Content,
+    documents::{Document, Patience},
     folder::Claimed,
+    mixture::Mixture,
     ordered::ordered_map,
     progress::Progress,
     sink::{Finished, Sink, TokenizedBatch, TokenizedDocument},
-    source::SourceFile,
+    source::Input,
     val_split::ValSplit,
     worker_count,
     writer::ShardFormat,
@@ -20,44 +22,44 @@ use crate::{
     },
     tokenizer::Tokenizer,
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use indicatif::MultiProgress;
 use std::{
     collections::{BTreeMap, HashSet},
     path::Path,
 };
 
-/// Tokenizes the documents of `files` and writes the shards of both splits into the claimed folder.
+/// Tokenizes the documents of the input and writes the shards of both splits into the claimed folder.
 ///
 /// # Errors
 /// A bad request when there is no text at all; otherwise when a row is malformed, or a file cannot be read or written.
 pub(super) fn write_shards(
     claimed: &Claimed,
     config: &PrepareConfig,
-    files: &[SourceFile],
+    input: &Input,
     tokenizer: &Tokenizer,
     bars: &MultiProgress,
 ) -> Result<Manifest> {
     let format = shard_format(config, tokenizer, &claimed.dir);
     let dtype = format.dtype;
     let separator = tokenizer.document_separator()?;
-    let val_split = decide_val_split(config, files, tokenizer)?;
-    let seen = seen_before(claimed, config, files, &val_split)?;
+    let val_split = decide_val_split(config, input, tokenizer)?;
+    let seen = seen_before(claimed, config, input, &val_split)?;
     let mut sink = Sink::new(claimed, format, seen).with_context(|| {
         let dir = claimed.dir.display();
         format!(
             "{dir}: what an earlier preparation left is damaged; delete the folder and start again"
         )
     })?;
-    let mut batches = batches(claimed, config, files)?;
-    let mut progress = Progress::start(bars, "tokenizing", source_bytes(files));
+    let mut batches = batches(claimed, config, input)?;
+    let mut progress = Progress::start(bars, "tokenizing", input.bytes());
     ordered_map(
         &mut batches,
         worker_count(config),
         |batch| tokenize(batch?, tokenizer, separator, &val_split),
         |batch| {
             let batch = batch?;
-            progress.set(batch.tally.source_bytes);
+            progress.set(batch.place.total().source_bytes);
             sink.take(batch)
         },
     )?;
@@ -66,7 +68,7 @@ pub(super) fn write_shards(
         tally,
         duplicates,
     } = sink.finish()?;
-    check_splits(&splits, config, files)?;
+    check_splits(&splits, config, input)?;
     Ok(Manifest {
         format_version: FORMAT_VERSION,
         kind: Kind::Pretrain,
@@ -86,7 +88,7 @@ pub(super) fn write_shards(
 fn seen_before(
     claimed: &Claimed,
     config: &PrepareConfig,
-    files: &[SourceFile],
+    input: &Input,
     val_split: &ValSplit,
 ) -> Result<Option<HashSet<u64>>> {
     let mut seen = HashSet::new();
@@ -96,10 +98,10 @@ fn seen_before(
     let Some(reached) = &claimed.reached else {
         return Ok(Some(seen));
     };
-    let mut documents = Documents::new(files, &config.text_field, silent(config));
-    while documents.tally() != reached.tally {
+    let mut documents = Mixture::new(input, config, silent(config));
+    while documents.place() != reached.place {
         match documents.next().transpose()? {
-            Some(document) => seen.insert(val_split.hash(&document.text)),
+            Some(document) => seen.insert(val_split.hash(&document.content)),
             None => break,
         };
     }
@@ -115,19 +117,15 @@ fn silent(config: &PrepareConfig) -> Patience {
 }
 
 /// The documents that are left to do.
-fn batches<'a>(
-    claimed: &Claimed,
-    config: &PrepareConfig,
-    files: &'a [SourceFile],
-) -> Result<Batches<'a>> {
+fn batches<'a>(claimed: &Claimed, config: &PrepareConfig, input: &'a Input) -> Result<Batches<'a>> {
     let patience = Patience {
         max_bad_rows: config.max_bad_rows,
         log: true,
     };
-    let mut documents = Documents::new(files, &config.text_field, patience);
+    let mut documents = Mixture::new(input, config, patience);
     let mut taken = 0;
     if let Some(reached) = &claimed.reached {
-        documents.skip_to(reached.tally)?;
+        documents.skip_to(&reached.place)?;
         taken = reached.documents();
     }
     Ok(Batches::new(documents, config.max_documents, taken))
@@ -145,10 +143,10 @@ fn shard_format(config: &PrepareConfig, tokenizer: &Tokenizer, out: &Path) -> Sh
 fn check_splits(
     splits: &BTreeMap<Split, SplitEntry>,
     config: &PrepareConfig,
-    files: &[SourceFile],
+    input: &Input,
 ) -> Result<()> {
     if splits.is_empty() {
-        return Err(no_text(config, files));
+        return Err(no_text(config, input));
     }
     if config.val_fraction > 0.0 && !splits.contains_key(&Split::Val) {
         log::warn!("there is no val split: it takes more than one document");
@@ -156,19 +154,17 @@ fn check_splits(
     Ok(())
 }
 
-/// The bytes of all files.
-pub(super) fn source_bytes(files: &[SourceFile]) -> u64 {
-    files.iter().map(|file| file.bytes).sum()
-}
-
 /// The error of an input that holds no text.
-pub(super) fn no_text(config: &PrepareConfig, files: &[SourceFile]) -> anyhow::Error {
+pub(super) fn no_text(config: &PrepareConfig, input: &Input) -> anyhow::Error {
     crate::bad_request!(
         "no text in {}: looked into {} files ({} bytes); check --input and --text-field (prepare.input, \
          prepare.text_field)",
-        config.input.join(", "),
-        files.len(),
-        source_bytes(files)
+        config
+            .mix
+            .as_ref()
+            .map_or_else(|| config.input.join(", "), |mix| mix.display().to_string()),
+        input.files().count(),
+        input.bytes()
     )
 }
 
@@ -176,10 +172,10 @@ pub(super) fn no_text(config: &PrepareConfig, files: &[SourceFile]) -> anyhow::E
 /// splits will have one.
 fn decide_val_split(
     config: &PrepareConfig,
-    files: &[SourceFile],
+    input: &Input,
     tokenizer: &Tokenizer,
 ) -> Result<ValSplit> {
-    let documents = Documents::new(files, &config.text_field, silent(config));
+    let documents = Mixture::new(input, config, silent(config));
     let max_documents = if config.max_documents == 0 {
         usize::MAX
     } else {
@@ -187,8 +183,8 @@ fn decide_val_split(
     };
     if config.val_tokens > 0 {
         let count = |document: &Document| {
-            let ids = tokenizer.encode(&document.text);
-            Ok(ids.with_context(|| document.origin.clone())?.len() as u64 + 1)
+            let separator = tokenizer.document_separator()?;
+            Ok(ids_of(document, tokenizer, separator)?.len() as u64)
         };
         let documents = documents.take(max_documents);
         return ValSplit::of_tokens(config.val_tokens, config.seed, documents, count);
@@ -202,7 +198,7 @@ fn decide_val_split(
     let certain = documents.take(max_documents).take_while(move |document| {
         let most_tokens = document
             .as_ref()
-            .map_or(0, |document| document.text.len() as u64 + 1);
+            .map_or(0, |document| document.content.len() as u64 + 1);
         let fits = most_tokens <= tokens_left;
         tokens_left = tokens_left.saturating_sub(most_tokens);
         fits
@@ -218,18 +214,42 @@ fn tokenize(
 ) -> Result<TokenizedBatch> {
     let mut documents = Vec::with_capacity(batch.documents.len());
     for document in batch.documents {
-        let mut ids = vec![separator];
-        ids.extend(tokenizer.encode(&document.text).context(document.origin)?);
-        let hash = val_split.hash(&document.text);
+        let hash = val_split.hash(&document.content);
         documents.push(TokenizedDocument {
             split: val_split.of(hash),
             hash,
-            ids,
-            text_bytes: document.text.len() as u64,
+            ids: ids_of(&document, tokenizer, separator)?,
+            text_bytes: match &document.content {
+                Content::Text(text) => text.len() as u64,
+                Content::Ids(_) => 0,
+            },
         });
     }
     Ok(TokenizedBatch {
         documents,
-        tally: batch.tally,
+        place: batch.place,
     })
+}
+
+/// The separator and a text's tokens; ids as they are.
+fn ids_of(document: &Document, tokenizer: &Tokenizer, separator: u32) -> Result<Vec<u32>> {
+    match &document.content {
+        Content::Text(text) => {
+            let tokens = tokenizer.encode(text);
+            let mut ids = vec![separator];
+            ids.extend(tokens.with_context(|| document.origin.clone())?);
+            Ok(ids)
+        }
+        Content::Ids(ids) => {
+            let size = tokenizer.vocab_size();
+            match ids.iter().find(|&&id| id as usize >= size) {
+                Some(id) => bail!(
+                    "{}: token {id} is outside the tokenizer's vocabulary of {size}; name the tokenizer that made these \
+                     ids with --tokenizer",
+                    document.origin
+                ),
+                None => Ok(ids.clone()),
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! How far a preparation has come: enough to go on after a kill as if nothing had happened.
 
-use super::documents::Tally;
+use super::mixture::Place;
 use crate::data::{Split, manifest::SplitEntry};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Reached {
     /// The place in the input, and what was met before it.
-    pub(super) tally: Tally,
+    pub(super) place: Place,
     /// Tokens until `prepare.max_tokens`.
     pub(super) tokens_left: u64,
     /// Documents left out because they had come before.

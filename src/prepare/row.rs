@@ -1,5 +1,6 @@
 //! One row of a file: its place, its text or what is wrong with it.
 
+use super::content::{Column, Content, Holds};
 use crate::config::did_you_mean;
 use anyhow::Result;
 use std::fmt;
@@ -39,8 +40,8 @@ pub(super) enum BadRow {
 pub(super) struct Row {
     /// Where it is.
     pub(super) place: Place,
-    /// Its text.
-    pub(super) text: Result<String, BadRow>,
+    /// What it holds.
+    pub(super) content: Result<Content, BadRow>,
     /// Bytes of the file read for it; whoever opened the file fills them in.
     pub(super) source_bytes: u64,
 }
@@ -50,15 +51,20 @@ pub(super) type Rows = Box<dyn Iterator<Item = Result<Row>> + Send>;
 
 /// Which fields there are instead, and which of them may have been meant.
 pub(super) fn missing_field<'a>(
-    field: &str,
+    column: &Column,
     present: impl Iterator<Item = &'a str> + Clone,
 ) -> String {
     let names: Vec<String> = present.clone().map(|name| format!("`{name}`")).collect();
-    let hint = did_you_mean(field, present);
+    let hint = did_you_mean(&column.name, present);
     let found = if names.is_empty() {
         "none".into()
     } else {
         names.join(", ")
     };
-    format!("no field `{field}` (--text-field, prepare.text_field); found {found}{hint}")
+    let field = &column.name;
+    let remedy = match column.holds {
+        Holds::Text => "--text-field, prepare.text_field",
+        Holds::Ids => "needed by --pretokenized",
+    };
+    format!("no field `{field}` ({remedy}); found {found}{hint}")
 }

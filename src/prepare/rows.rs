@@ -1,7 +1,9 @@
 //! The rows of one file, whatever its format.
 
 use super::{
-    compression, json_rows, parquet_rows,
+    compression,
+    content::{Column, Content, Holds},
+    json_rows, parquet_rows,
     row::{BadRow, Place, Row, Rows},
     source::{Format, SourceFile},
 };
@@ -12,15 +14,21 @@ use std::io::BufRead;
 ///
 /// # Errors
 /// When the file cannot be opened; a bad request when a table lacks the column.
-pub(super) fn open(file: &SourceFile, text_field: &str) -> Result<Rows> {
-    if file.format == Format::Parquet {
-        return parquet_rows::open(file, text_field);
+pub(super) fn open(file: &SourceFile, column: &Column) -> Result<Rows> {
+    match (file.format, column.holds) {
+        (Format::Parquet, _) => return parquet_rows::open(file, column),
+        (Format::Text, Holds::Ids) => {
+            return Err(crate::bad_request!(
+                "a text file holds no token ids; --pretokenized reads .jsonl, .json and .parquet"
+            ));
+        }
+        _ => {}
     }
     let (content, taken) = compression::open(&file.path)?;
-    let field = text_field.to_owned();
+    let column = column.clone();
     let rows: Rows = match file.format {
-        Format::JsonLines => Box::new(json_rows::lines(content, field)),
-        Format::Json => Box::new(json_rows::objects(content, field)?),
+        Format::JsonLines => Box::new(json_rows::lines(content, column)),
+        Format::Json => Box::new(json_rows::objects(content, column)?),
         Format::Text | Format::Parquet => Box::new(std::iter::once(whole_file(content))),
     };
     Ok(Box::new(rows.map(move |row| {
@@ -37,9 +45,11 @@ fn whole_file(mut content: Box<dyn BufRead + Send>) -> Result<Row> {
     Ok(Row {
         place: Place::Whole,
         source_bytes: 0,
-        text: String::from_utf8(bytes).map_err(|error| {
-            let valid = error.utf8_error().valid_up_to();
-            BadRow::Malformed(format!("not UTF-8 text (byte {valid})"))
-        }),
+        content: String::from_utf8(bytes)
+            .map(Content::Text)
+            .map_err(|error| {
+                let valid = error.utf8_error().valid_up_to();
+                BadRow::Malformed(format!("not UTF-8 text (byte {valid})"))
+            }),
     })
 }

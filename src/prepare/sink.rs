@@ -3,6 +3,7 @@
 use super::{
     documents::Tally,
     folder::Claimed,
+    mixture::Place,
     reached::{Reached, SplitReached},
     writer::{ShardFormat, SplitWriter},
 };
@@ -21,8 +22,8 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct TokenizedBatch {
     /// In order.
     pub(super) documents: Vec<TokenizedDocument>,
-    /// Everything up to here.
-    pub(super) tally: Tally,
+    /// Where the reader stood after it.
+    pub(super) place: Place,
 }
 
 /// A document as ids.
@@ -53,7 +54,7 @@ pub(super) struct Sink<'a> {
     train: SplitWriter,
     val: SplitWriter,
     tokens_left: u64,
-    tally: Tally,
+    place: Place,
     /// Hashes of all documents so far, where none may come twice.
     seen: Option<HashSet<u64>>,
     duplicates: u64,
@@ -86,7 +87,7 @@ impl<'a> Sink<'a> {
             train: writer(Split::Train)?,
             val: writer(Split::Val)?,
             tokens_left: start.map_or(most, |reached| reached.tokens_left),
-            tally: start.map_or_else(Tally::default, |reached| reached.tally),
+            place: start.map_or_else(Place::default, |reached| reached.place.clone()),
             seen,
             duplicates: start.map_or(0, |reached| reached.duplicates),
             noted: Instant::now(),
@@ -98,7 +99,7 @@ impl<'a> Sink<'a> {
     /// # Errors
     /// When a file cannot be written.
     pub(super) fn take(&mut self, batch: TokenizedBatch) -> Result<ControlFlow<()>> {
-        self.tally = batch.tally;
+        self.place = batch.place;
         for document in batch.documents {
             let seen = self.seen.as_mut();
             if seen.is_some_and(|seen| !seen.insert(document.hash)) {
@@ -132,7 +133,7 @@ impl<'a> Sink<'a> {
             (Split::Val, self.val.reached()?),
         ]);
         self.claimed.record(Some(Reached {
-            tally: self.tally,
+            place: self.place.clone(),
             tokens_left: self.tokens_left,
             duplicates: self.duplicates,
             splits,
@@ -153,7 +154,7 @@ impl<'a> Sink<'a> {
         let filled = splits.into_iter().filter(|(_, entry)| entry.tokens > 0);
         Ok(Finished {
             splits: filled.collect(),
-            tally: self.tally,
+            tally: self.place.total(),
             duplicates: self.duplicates,
         })
     }

@@ -4,12 +4,8 @@
 //! needs. There is no BOS post-processor: pretraining data is without it, and a chat template adds its own.
 
 use super::{
-    batches::Batches,
-    documents::{Documents, Patience},
-    pretrain::{no_text, source_bytes},
-    progress::Progress,
-    source::SourceFile,
-    val_split, worker_count,
+    batches::Batches, content::Content, documents::Patience, mixture::Mixture, pretrain::no_text,
+    progress::Progress, source::Input, val_split, worker_count,
 };
 use crate::{
     config::PrepareConfig,
@@ -54,22 +50,22 @@ pub fn check_vocab_size(vocab_size: usize) -> Result<()> {
     Ok(())
 }
 
-/// Trains a tokenizer of `vocab_size` tokens, special tokens included, on the documents of `files`. The same files give
+/// Trains a tokenizer of `vocab_size` tokens, special tokens included, on the documents of the input. The same files give
 /// the same bytes.
 ///
 /// # Errors
 /// A bad request when there is no text; otherwise when a row is malformed or a file cannot be read.
 pub fn train(
     config: &PrepareConfig,
-    files: &[SourceFile],
+    input: &Input,
     vocab_size: usize,
     bars: &MultiProgress,
 ) -> Result<Tokenizer> {
     check_vocab_size(vocab_size)?;
     let mut sample = Sample::new(
         config,
-        files,
-        Progress::start(bars, "training the tokenizer", source_bytes(files)),
+        input,
+        Progress::start(bars, "training the tokenizer", input.bytes()),
     );
     let mut tokenizer = untrained()?;
     let mut trainer = BpeTrainer::builder()
@@ -83,7 +79,7 @@ pub fn train(
     threads
         .install(|| tokenizer.train(&mut trainer, &mut sample).map(|_| ()))
         .map_err(|error| anyhow!("cannot train the tokenizer: {error}"))?;
-    sample.finish(config, files)?;
+    sample.finish(config, input)?;
     let specials = llama3::SPECIAL_TOKENS.map(|name| AddedToken::from(name, true));
     tokenizer
         .add_special_tokens(specials)
@@ -125,13 +121,13 @@ struct Sample<'a> {
 }
 
 impl<'a> Sample<'a> {
-    fn new(config: &PrepareConfig, files: &'a [SourceFile], progress: Progress) -> Self {
+    fn new(config: &PrepareConfig, input: &'a Input, progress: Progress) -> Self {
         let patience = Patience {
             max_bad_rows: config.max_bad_rows,
             log: false,
         };
-        let documents = Documents::new(files, &config.text_field, patience);
-        let share = SAMPLE_BYTES as f64 / source_bytes(files).max(1) as f64;
+        let documents = Mixture::new(input, config, patience);
+        let share = SAMPLE_BYTES as f64 / input.bytes().max(1) as f64;
         Self {
             batches: Batches::new(documents, config.max_documents, 0),
             pieces: Vec::new().into_iter(),
@@ -145,15 +141,22 @@ impl<'a> Sample<'a> {
     }
 
     fn is_drawn(&self, text: &str) -> bool {
-        self.highest_hash == u64::MAX || val_split::hash(self.seed, text) <= self.highest_hash
+        self.highest_hash == u64::MAX
+            || val_split::hash(self.seed, text.as_bytes()) <= self.highest_hash
     }
 
     fn refill(&mut self) -> Result<bool> {
         let Some(batch) = self.batches.next().transpose()? else {
             return Ok(false);
         };
-        self.progress.set(batch.tally.source_bytes);
-        let texts = batch.documents.into_iter().map(|document| document.text);
+        self.progress.set(batch.place.total().source_bytes);
+        let texts = batch
+            .documents
+            .into_iter()
+            .filter_map(|document| match document.content {
+                Content::Text(text) => Some(text),
+                Content::Ids(_) => None, // refused before: ids have their tokenizer
+            });
         let drawn: Vec<String> = texts
             .filter(|text| self.is_drawn(text))
             .flat_map(|text| owned_pieces(&text))
@@ -162,10 +165,10 @@ impl<'a> Sample<'a> {
         Ok(true)
     }
 
-    fn finish(self, config: &PrepareConfig, files: &[SourceFile]) -> Result<()> {
+    fn finish(self, config: &PrepareConfig, input: &Input) -> Result<()> {
         match self.failure {
             Some(error) => Err(error),
-            None if self.bytes == 0 => Err(no_text(config, files)),
+            None if self.bytes == 0 => Err(no_text(config, input)),
             None => Ok(()),
         }
     }

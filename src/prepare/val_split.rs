@@ -1,7 +1,7 @@
 //! Which documents are held out: decided by a hash of the text, so that neither their order, nor the number of
 //! workers, nor documents added later move one from a split to the other.
 
-use super::documents::Document;
+use super::{content::Content, documents::Document};
 use crate::data::Split;
 use anyhow::Result;
 use sha2::{Digest, Sha256};
@@ -37,7 +37,7 @@ impl ValSplit {
         }
         let (mut lowest, mut highest) = (u64::MAX, 0);
         for document in documents {
-            let hash = hash(seed, &document?.text);
+            let hash = hash(seed, &document?.content.bytes());
             lowest = lowest.min(hash);
             highest = highest.max(hash);
             if lowest < threshold && threshold <= highest {
@@ -69,7 +69,7 @@ impl ValSplit {
         let (mut total, mut threshold) = (0, u64::MAX);
         for document in documents {
             let document = document?;
-            let hash = hash(seed, &document.text);
+            let hash = hash(seed, &document.content.bytes());
             if hash >= threshold {
                 continue;
             }
@@ -97,10 +97,10 @@ impl ValSplit {
         })
     }
 
-    /// The hash that decides about a text.
+    /// The hash that decides about a document.
     #[must_use]
-    pub(super) fn hash(&self, text: &str) -> u64 {
-        hash(self.seed, text)
+    pub(super) fn hash(&self, content: &Content) -> u64 {
+        hash(self.seed, &content.bytes())
     }
 
     /// The split of a document with this hash.
@@ -114,11 +114,11 @@ impl ValSplit {
     }
 }
 
-/// The first eight bytes, big-endian, of SHA-256 over the seed (little-endian) and the text.
-pub(super) fn hash(seed: u64, text: &str) -> u64 {
+/// The first eight bytes, big-endian, of SHA-256 over the seed (little-endian) and the content.
+pub(super) fn hash(seed: u64, bytes: &[u8]) -> u64 {
     let digest = Sha256::new()
         .chain_update(seed.to_le_bytes())
-        .chain_update(text)
+        .chain_update(bytes)
         .finalize();
     digest
         .iter()
@@ -133,7 +133,7 @@ mod tests {
     fn decide(fraction: f64, texts: &[String]) -> ValSplit {
         let documents = texts.iter().map(|text| {
             Ok(Document {
-                text: text.clone(),
+                content: Content::Text(text.clone()),
                 origin: String::new(),
             })
         });
@@ -150,7 +150,7 @@ mod tests {
         let mut val: Vec<&str> = texts
             .iter()
             .map(String::as_str)
-            .filter(|text| rule.of(rule.hash(text)) == Split::Val)
+            .filter(|text| rule.of(hash(42, text.as_bytes())) == Split::Val)
             .collect();
         val.sort_unstable();
         val
@@ -159,7 +159,7 @@ mod tests {
     /// `hashlib.sha256((42).to_bytes(8, "little") + b"hello").digest()[:8]`
     #[test]
     fn hash_is_the_documented_one() {
-        assert_eq!(hash(42, "hello"), 0xae1d_6004_fbb5_f5d2);
+        assert_eq!(hash(42, b"hello"), 0xae1d_6004_fbb5_f5d2);
     }
 
     #[test]
@@ -194,7 +194,7 @@ mod tests {
         let decide = |texts: &[String], tokens| {
             let documents = texts.iter().map(|text| {
                 Ok(Document {
-                    text: text.clone(),
+                    content: Content::Text(text.clone()),
                     origin: String::new(),
                 })
             });
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(val(&rule, &texts).len(), 100);
         texts.reverse();
         assert_eq!(decide(&texts, 995).unwrap(), rule);
-        let mut by_hash: Vec<u64> = texts.iter().map(|text| rule.hash(text)).collect();
+        let mut by_hash: Vec<u64> = texts.iter().map(|text| hash(42, text.as_bytes())).collect();
         by_hash.sort_unstable();
         assert_eq!(rule.threshold, by_hash[99] + 1);
         let refused = decide(&texts, 20_000).unwrap_err().to_string();

@@ -53,7 +53,7 @@ fn prepare(case: &Case, workers: u32, out: &str) -> Child {
 fn noted(dir: &Path) -> Option<u64> {
     let marker: serde_json::Value =
         serde_json::from_slice(&fs::read(dir.join("preparing.json")).ok()?).ok()?;
-    marker["reached"]["tally"]["rows"].as_u64()
+    marker["reached"]["place"][0]["tally"]["rows"].as_u64()
 }
 
 #[test]
