@@ -68,6 +68,21 @@ fn requests_that_cannot_be_are_refused_before_anything_is_made() {
             &["/no/such/model: no config.json here"],
         ),
         (
+            stream(&["model.init_from=hf://org/name"]),
+            &["hf://org/name: this version does not fetch from the Hub"],
+        ),
+        (
+            stream(&["tokenizer.path=hf://org/name"]),
+            &["hf://org/name: this version does not fetch from the Hub"],
+        ),
+        (
+            stream(&[
+                "prepare.input=[\"hf://datasets/a/b\"]",
+                "prepare.vocab_size=300",
+            ]),
+            &["hf://datasets/a/b: this version does not fetch from the Hub"],
+        ),
+        (
             stream(&["tokenizer.path=/no/tokenizer.json"]),
             &["/no/tokenizer.json: no such tokenizer"],
         ),

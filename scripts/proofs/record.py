@@ -1,17 +1,15 @@
 """Puts the output of a proof into scripts/bench/RESULTS.md, in place of an earlier one."""
 
 import datetime
+import os
 import pathlib
 import re
-import subprocess
 import sys
 
 name, output = sys.argv[1], pathlib.Path(sys.argv[2]).read_text().strip()
 results = pathlib.Path("scripts/bench/RESULTS.md")
-commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-changed = subprocess.run(["git", "status", "--porcelain", "--", "src"], capture_output=True, text=True).stdout.strip()
 section = (
-    f"### prove {name}\n\n{datetime.date.today()}, commit {commit}{' with changes' if changed else ''}\n\n"
+    f"### prove {name}\n\n{datetime.date.today()}, commit {os.environ['COMMIT']}\n\n"
     f"```\n{output}\n```\n"
 )
 text = results.read_text()

@@ -33,7 +33,7 @@ struct SourcePlace {
 }
 
 impl<'a> Mixture<'a> {
-    /// From the beginning of every source; malformed rows are logged if `log` says so.
+    /// From the beginning of every source.
     #[must_use]
     pub(super) fn new(input: &'a Input, config: &PrepareConfig, patience: Patience) -> Self {
         let sources = input.sources.iter().map(|source| Source {

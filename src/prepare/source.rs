@@ -1,7 +1,11 @@
 //! From what the user named to the files to read, in an order that is the same every time.
 
 use super::{compression::Compression, folder};
-use crate::{config::PrepareConfig, data::manifest, tokenizer};
+use crate::{
+    config::{PrepareConfig, refuse_hub},
+    data::manifest,
+    tokenizer,
+};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::{
@@ -200,6 +204,7 @@ fn paths_of(input: &str) -> Result<Vec<PathBuf>> {
     if path.exists() {
         return paths_below(path);
     }
+    refuse_hub(input)?;
     if input == PYTHON_STDLIB {
         return stdlib_paths();
     }
