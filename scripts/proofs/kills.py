@@ -13,7 +13,7 @@ KILLS = 10
 random.seed()
 words = [f"word{i}" for i in range(5000)]
 with open("input.jsonl", "w") as file:
-    for _ in range(60_000):
+    for _ in range(120_000):
         file.write(json.dumps({"text": " ".join(random.choices(words, k=random.randint(1, 400)))}) + "\n")
 print(f"input of {os.path.getsize('input.jsonl') / 1e6:.0f} MB")
 
@@ -37,7 +37,7 @@ print(f"uninterrupted: {seconds:.0f} s, {len(digest('whole'))} files")
 moments, kept = [], []
 for workers in random.sample([1, 2, 5, 1, 2, 5, 1, 2, 5, 1], KILLS):
     process = start("killed", workers)
-    moment = random.uniform(0.05, seconds / 4)
+    moment = random.uniform(0.05, seconds / 10)  # so that it cannot end before the tenth
     time.sleep(moment)
     assert process.poll() is None, "it ended before it was killed"
     process.kill()
