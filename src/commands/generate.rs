@@ -40,6 +40,7 @@ pub fn run(request: &Request) -> Result<Output> {
             "no prompt: give one or more with --prompt TEXT, or set generate.prompts"
         ));
     }
+    let config = hf::read_config(&request.checkpoint)?;
     let tokenizer = Tokenizer::load(&request.checkpoint)?;
     let prompts: Result<Vec<_>> = request
         .options
@@ -48,7 +49,6 @@ pub fn run(request: &Request) -> Result<Output> {
         .map(|prompt| tokenizer.encode_prompt(prompt))
         .collect();
     let prompts = prompts?;
-    let config = hf::read_config(&request.checkpoint)?;
     tokens_needed(&prompts, request.options.max_new_tokens, config.max_seq_len)?;
     let model = load_model(request, &config)?;
     let completions =

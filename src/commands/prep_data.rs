@@ -5,7 +5,7 @@ use crate::{
     bad_request,
     config::{PrepareConfig, TokenizerConfig},
     logging,
-    prepare::{self, Prepared, TokenizerSource, source::Input, train_tokenizer},
+    prepare::{self, Input, Prepared, TokenizerSource, train_tokenizer},
     storage::{self, AtomicFile},
     tokenizer::Tokenizer,
 };

@@ -44,6 +44,7 @@ enum Form {
 use Form::{Flag, HubName, List, Number, Text};
 
 /// Variables that mean the same key for every verb.
+#[rustfmt::skip] // a table
 const ALIASES: [(&str, Form, &str); 36] = [
     ("NUMBER_OF_CPU_PROCESSES", Number, "prepare.workers"),
     ("HELLASWAG_PATH", Text, "eval.task_data.hellaswag"),
@@ -55,16 +56,8 @@ const ALIASES: [(&str, Form, &str); 36] = [
     ("WARMUP_STEPS", Number, "optim.warmup_steps"),
     ("WEIGHT_DECAY", Number, "optim.weight_decay"),
     ("MAX_STEPS", Number, "train.max_steps"),
-    (
-        "EARLY_STOPPING_PATIENCE",
-        Number,
-        "validate.early_stopping_patience",
-    ),
-    (
-        "EARLY_STOPPING_PATIENCE_SKIP_STEPS",
-        Number,
-        "validate.early_stopping_skip_steps",
-    ),
+    ("EARLY_STOPPING_PATIENCE", Number, "validate.early_stopping_patience"),
+    ("EARLY_STOPPING_PATIENCE_SKIP_STEPS", Number, "validate.early_stopping_skip_steps"),
     ("DPO_BETA", Number, "dpo.beta"),
     ("DISTILLATION_TEMPERATURE", Number, "distill.temperature"),
     ("TEACHER_MODEL_CHECKPOINT", HubName, "distill.teacher"),
@@ -92,6 +85,7 @@ const ALIASES: [(&str, Form, &str); 36] = [
 ];
 
 /// Variables of one stage, `*` standing for PRETRAIN, INSTRUCT or DPO, when data is prepared.
+#[rustfmt::skip] // a table
 const OF_PREPARATION: [(&str, Form, &str); 3] = [
     ("HF_*_DATASET_TARGET_PATH", Text, "prepare.out"),
     ("HF_*_DATASET_SHARD_PREFIX", Text, "prepare.prefix"),
@@ -99,6 +93,7 @@ const OF_PREPARATION: [(&str, Form, &str); 3] = [
 ];
 
 /// The same when a model is trained.
+#[rustfmt::skip] // a table
 const OF_TRAINING: [(&str, Form, &str); 4] = [
     ("*_DATALOADER_ROOT_PATH", Text, "data.path"),
     ("*_SAVE_CHECKPOINTS_PATH", Text, "run.dir"),

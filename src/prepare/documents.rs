@@ -55,6 +55,8 @@ pub(super) struct Documents<'a> {
     column: Column,
     patience: Patience,
     tally: Tally,
+    /// Of the files read to their ends.
+    finished_bytes: u64,
 }
 
 impl<'a> Documents<'a> {
@@ -67,6 +69,7 @@ impl<'a> Documents<'a> {
             column,
             patience,
             tally: Tally::default(),
+            finished_bytes: 0,
         }
     }
 
@@ -82,6 +85,8 @@ impl<'a> Documents<'a> {
     /// When a row before that place cannot be read any more.
     pub(super) fn skip_to(&mut self, tally: Tally) -> Result<()> {
         self.tally = tally;
+        let finished = &self.files[..tally.files];
+        self.finished_bytes = finished.iter().map(|file| file.bytes).sum();
         if tally.rows == 0 {
             return Ok(());
         }
@@ -106,10 +111,10 @@ impl<'a> Documents<'a> {
                 continue;
             };
             let Some(row) = file.rows.next() else {
+                self.finished_bytes += self.files[self.tally.files].bytes;
+                self.tally.source_bytes = self.finished_bytes;
                 self.tally.files += 1;
                 self.tally.rows = 0;
-                let read = &self.files[..self.tally.files];
-                self.tally.source_bytes = read.iter().map(|file| file.bytes).sum();
                 self.open = None;
                 continue;
             };

@@ -3,7 +3,7 @@
 use super::{
     content::Column,
     documents::{Document, Documents, Patience, Tally},
-    source::Input,
+    input::Input,
 };
 use crate::config::PrepareConfig;
 use anyhow::Result;

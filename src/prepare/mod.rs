@@ -1,13 +1,15 @@
 //! From raw text to shards of token ids: reading, splitting, tokenizing on all cores, writing.
 //!
-//! One document goes [`source`] → [`rows`] → [`documents`] → [`mixture`] → [`pretrain`] (tokenized in parallel by [`ordered`], its
-//! split chosen by [`val_split`]) → [`sink`] → [`writer`]. Nothing in between depends on the number of workers.
+//! One document goes [`source`] → [`rows`] → [`documents`] → [`mixture`] → [`pretrain`] (tokenized in parallel by
+//! [`ordered`], its split chosen by [`val_split`]) → [`sink`] → [`writer`]. Nothing in between depends on the number of
+//! workers, and [`reached`] is what a killed preparation goes on from.
 
 mod batches;
 mod compression;
 mod content;
 mod documents;
 mod folder;
+mod input;
 mod json_rows;
 mod mixture;
 mod ordered;
@@ -18,7 +20,7 @@ mod reached;
 mod row;
 mod rows;
 mod sink;
-pub mod source;
+mod source;
 mod summary;
 pub mod train_tokenizer;
 mod val_split;
@@ -35,13 +37,16 @@ use crate::{
 use anyhow::Result;
 use folder::Claim;
 use indicatif::MultiProgress;
-use source::{Input, InputSource, SourceFile};
+use input::InputSource;
+use source::SourceFile;
 use std::{
     num::NonZero,
     path::{Path, PathBuf},
     thread,
     time::Instant,
 };
+
+pub use input::Input;
 
 /// Where the tokenizer comes from.
 #[derive(Debug, Clone, Copy)]

@@ -1,13 +1,8 @@
 //! From what the user named to the files to read, in an order that is the same every time.
 
 use super::{compression::Compression, folder};
-use crate::{
-    config::{PrepareConfig, refuse_hub},
-    data::manifest,
-    tokenizer,
-};
+use crate::{config::refuse_hub, data::manifest, tokenizer};
 use anyhow::{Context, Result};
-use serde::Deserialize;
 use std::{
     collections::HashSet,
     fs,
@@ -34,7 +29,7 @@ const OUTPUT_NAMES: [&str; 2] = [manifest::FILE_NAME, folder::MARKER];
 
 /// How documents lie in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(super) enum Format {
     /// The whole file is one document.
     Text,
     /// One JSON object a line.
@@ -66,97 +61,13 @@ impl Format {
 
 /// A file to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceFile {
+pub(super) struct SourceFile {
     /// Where it is.
-    pub path: PathBuf,
+    pub(super) path: PathBuf,
     /// How to read it.
-    pub format: Format,
+    pub(super) format: Format,
     /// Its size.
-    pub bytes: u64,
-}
-
-/// What is read.
-#[derive(Debug, Clone)]
-pub struct Input {
-    /// One for `prepare.input`, several for `prepare.mix`.
-    pub sources: Vec<InputSource>,
-}
-
-/// Files with a share of the text.
-#[derive(Debug, Clone)]
-pub struct InputSource {
-    /// In the order they are read.
-    pub files: Vec<SourceFile>,
-    /// Its share, in proportion to the others'.
-    pub weight: f64,
-}
-
-/// `prepare.mix`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MixFile {
-    source: Vec<MixSource>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MixSource {
-    input: Vec<String>,
-    weight: f64,
-}
-
-impl Input {
-    /// The files behind `prepare.input` or `prepare.mix`.
-    ///
-    /// # Errors
-    /// A bad request when both or none are given, the mix cannot be understood, or an input has nothing to read.
-    pub fn find(config: &PrepareConfig, out: &Path) -> Result<Self> {
-        let Some(mix) = &config.mix else {
-            let files = list(&config.input, out)?;
-            return Ok(Self {
-                sources: vec![InputSource { files, weight: 1.0 }],
-            });
-        };
-        if !config.input.is_empty() {
-            return Err(crate::bad_request!(
-                "prepare.input and prepare.mix: one of them says what is read; take the other away"
-            ));
-        }
-        let read = || -> Result<MixFile> { Ok(toml::from_str(&fs::read_to_string(mix)?)?) };
-        let parsed = read().map_err(|error| {
-            crate::bad_request!(
-                "--mix {}: {error:#}; expected [[source]] tables with input = [\"…\"] and weight = 0.5",
-                mix.display()
-            )
-        })?;
-        let source = |source: MixSource| {
-            if !(source.weight > 0.0 && source.weight.is_finite()) {
-                let (mix, weight) = (mix.display(), source.weight);
-                return Err(crate::bad_request!(
-                    "--mix {mix}: weight {weight} must be above 0"
-                ));
-            }
-            Ok(InputSource {
-                files: list(&source.input, out)?,
-                weight: source.weight,
-            })
-        };
-        let sources = parsed.source.into_iter().map(source);
-        Ok(Self {
-            sources: sources.collect::<Result<_>>()?,
-        })
-    }
-
-    /// All files.
-    pub fn files(&self) -> impl Iterator<Item = &SourceFile> {
-        self.sources.iter().flat_map(|source| &source.files)
-    }
-
-    /// The bytes of all files.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.files().map(|file| file.bytes).sum()
-    }
+    pub(super) bytes: u64,
 }
 
 /// The files behind `prepare.input`: inputs in the order given, the files of each sorted by path, no file twice, and
@@ -164,7 +75,7 @@ impl Input {
 ///
 /// # Errors
 /// A bad request when an input does not exist, matches nothing, or is a folder without anything to read.
-fn list(input: &[String], out: &Path) -> Result<Vec<SourceFile>> {
+pub(super) fn list(input: &[String], out: &Path) -> Result<Vec<SourceFile>> {
     if input.is_empty() {
         return Err(crate::bad_request!(
             "nothing to read: name files, folders, globs or `{PYTHON_STDLIB}` with --input (prepare.input)"

@@ -4,8 +4,8 @@
 //! needs. There is no BOS post-processor: pretraining data is without it, and a chat template adds its own.
 
 use super::{
-    batches::Batches, content::Content, documents::Patience, mixture::Mixture, pretrain::no_text,
-    progress::Progress, source::Input, val_split, worker_count,
+    batches::Batches, content::Content, documents::Patience, input::Input, mixture::Mixture,
+    pretrain::no_text, progress::Progress, val_split, worker_count,
 };
 use crate::{
     config::PrepareConfig,
