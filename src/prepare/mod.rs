@@ -1,16 +1,19 @@
 //! From raw text to shards of token ids: reading, splitting, tokenizing on all cores, writing.
 //!
-//! One document goes [`source`] → [`rows`] → [`documents`] → [`mixture`] → [`pretrain`] (tokenized in parallel by
-//! [`ordered`], its split chosen by [`val_split`]) → [`sink`] → [`writer`]. Nothing in between depends on the number of
-//! workers, and [`reached`] is what a killed preparation goes on from.
+//! One document goes [`source`] → [`rows`] → [`documents`] → [`mixture`] → [`batches`] (a long text in passages, no more
+//! than [`in_flight`] allows) → [`pretrain`] (tokenized in parallel by [`ordered`], its split chosen by [`val_split`]) →
+//! [`sink`] → [`writer`]. Nothing in between depends on the number of workers, and [`reached`] is what a killed
+//! preparation goes on from.
 
 mod batches;
 mod compression;
 mod content;
 mod documents;
 mod folder;
+mod in_flight;
 mod input;
 mod json_rows;
+mod long_text;
 mod mixture;
 mod ordered;
 mod parquet_rows;

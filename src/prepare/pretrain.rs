@@ -1,15 +1,16 @@
 //! Documents to shards: each is the separator and its tokens, in the order of the input.
 
 use super::{
-    batches::{Batch, Batches},
+    batches::{Batch, Batches, Cutting, Passage, Piece},
     content::Content,
     documents::{Document, Patience},
     folder::Claimed,
     input::Input,
+    long_text::Passages,
     mixture::Mixture,
     ordered::ordered_map,
     progress::Progress,
-    sink::{Finished, Sink, TokenizedBatch, TokenizedDocument},
+    sink::{Finished, Sink, TokenizedBatch, TokenizedPassage},
     val_split::ValSplit,
     worker_count,
     writer::ShardFormat,
@@ -44,14 +45,14 @@ pub(super) fn write_shards(
     let dtype = format.dtype;
     let separator = tokenizer.document_separator()?;
     let val_split = decide_val_split(config, input, tokenizer)?;
-    let seen = seen_before(claimed, config, input, &val_split)?;
+    let seen = seen_before(claimed, config, input)?;
     let mut sink = Sink::new(claimed, format, seen).with_context(|| {
         let dir = claimed.dir.display();
         format!(
             "{dir}: what an earlier preparation left is damaged; delete the folder and start again"
         )
     })?;
-    let mut batches = batches(claimed, config, input)?;
+    let mut batches = batches(claimed, config, input, tokenizer)?;
     let mut progress = Progress::start(bars, "tokenizing", input.bytes());
     ordered_map(
         &mut batches,
@@ -59,7 +60,7 @@ pub(super) fn write_shards(
         |batch| tokenize(batch?, tokenizer, separator, &val_split),
         |batch| {
             let batch = batch?;
-            progress.set(batch.place.total().source_bytes);
+            progress.set(batch.source_bytes);
             sink.take(batch)
         },
     )?;
@@ -89,7 +90,6 @@ fn seen_before(
     claimed: &Claimed,
     config: &PrepareConfig,
     input: &Input,
-    val_split: &ValSplit,
 ) -> Result<Option<HashSet<u64>>> {
     let mut seen = HashSet::new();
     if config.dedup == Dedup::None {
@@ -101,7 +101,7 @@ fn seen_before(
     let mut documents = Mixture::new(input, config, silent(config));
     while documents.place() != reached.place {
         match documents.next().transpose()? {
-            Some(document) => seen.insert(val_split.hash(&document.content)),
+            Some(document) => seen.insert(document.content.hash(config.seed)?),
             None => break,
         };
     }
@@ -117,7 +117,12 @@ fn silent(config: &PrepareConfig) -> Patience {
 }
 
 /// The documents that are left to do.
-fn batches<'a>(claimed: &Claimed, config: &PrepareConfig, input: &'a Input) -> Result<Batches<'a>> {
+fn batches<'a>(
+    claimed: &Claimed,
+    config: &PrepareConfig,
+    input: &'a Input,
+    tokenizer: &Tokenizer,
+) -> Result<Batches<'a>> {
     let patience = Patience {
         max_bad_rows: config.max_bad_rows,
         log: true,
@@ -128,7 +133,13 @@ fn batches<'a>(claimed: &Claimed, config: &PrepareConfig, input: &'a Input) -> R
         documents.skip_to(&reached.place)?;
         taken = reached.documents();
     }
-    Ok(Batches::new(documents, config.max_documents, taken))
+    let cutting = Cutting {
+        max_documents: config.max_documents,
+        taken,
+        seed: config.seed,
+        next_cut: tokenizer.next_cut(),
+    };
+    Ok(Batches::new(documents, cutting))
 }
 
 fn shard_format(config: &PrepareConfig, tokenizer: &Tokenizer, out: &Path) -> ShardFormat {
@@ -182,9 +193,9 @@ fn decide_val_split(
         config.max_documents as usize
     };
     if config.val_tokens > 0 {
-        let count = |document: &Document| {
-            let separator = tokenizer.document_separator()?;
-            Ok(ids_of(document, tokenizer, separator)?.len() as u64)
+        let count = |document: Document| {
+            let origin = document.origin.clone();
+            count_tokens(document, tokenizer).context(origin)
         };
         let documents = documents.take(max_documents);
         return ValSplit::of_tokens(config.val_tokens, config.seed, documents, count);
@@ -212,44 +223,60 @@ fn tokenize(
     separator: u32,
     val_split: &ValSplit,
 ) -> Result<TokenizedBatch> {
-    let mut documents = Vec::with_capacity(batch.documents.len());
-    for document in batch.documents {
-        let hash = val_split.hash(&document.content);
-        documents.push(TokenizedDocument {
-            split: val_split.of(hash),
-            hash,
-            ids: ids_of(&document, tokenizer, separator)?,
-            text_bytes: match &document.content {
-                Content::Text(text) => text.len() as u64,
-                Content::Ids(_) => 0,
-            },
-        });
-    }
+    let tokenized = |passage: Passage| {
+        Ok(TokenizedPassage {
+            split: val_split.of(passage.hash),
+            hash: passage.hash,
+            is_first: passage.is_first,
+            text_bytes: passage.piece.text_bytes() as u64,
+            ids: ids_of(passage, tokenizer, separator)?,
+        })
+    };
+    let passages = batch.passages.into_iter().map(tokenized);
     Ok(TokenizedBatch {
-        documents,
+        passages: passages.collect::<Result<_>>()?,
         place: batch.place,
+        is_complete: batch.is_complete,
+        source_bytes: batch.source_bytes,
+        held: batch.held,
     })
 }
 
-/// The separator and a text's tokens; ids as they are.
-fn ids_of(document: &Document, tokenizer: &Tokenizer, separator: u32) -> Result<Vec<u32>> {
-    match &document.content {
-        Content::Text(text) => {
-            let tokens = tokenizer.encode(text);
-            let mut ids = vec![separator];
-            ids.extend(tokens.with_context(|| document.origin.clone())?);
+/// The separator where a document begins, and the tokens of a text; ids as they are.
+fn ids_of(passage: Passage, tokenizer: &Tokenizer, separator: u32) -> Result<Vec<u32>> {
+    let origin = passage.origin;
+    match passage.piece {
+        Piece::Text(text) => {
+            let mut ids = tokenizer.encode(&text).context(origin)?;
+            if passage.is_first {
+                ids.insert(0, separator);
+            }
             Ok(ids)
         }
-        Content::Ids(ids) => {
+        Piece::Ids(ids) => {
             let size = tokenizer.vocab_size();
             match ids.iter().find(|&&id| id as usize >= size) {
                 Some(id) => bail!(
-                    "{}: token {id} is outside the tokenizer's vocabulary of {size}; name the tokenizer that made these \
-                     ids with --tokenizer",
-                    document.origin
+                    "{origin}: token {id} is outside the tokenizer's vocabulary of {size}; name the tokenizer that \
+                     made these ids with --tokenizer"
                 ),
-                None => Ok(ids.clone()),
+                None => Ok(ids),
             }
         }
     }
+}
+
+/// Tokens that a document will be, its separator included.
+fn count_tokens(document: Document, tokenizer: &Tokenizer) -> Result<u64> {
+    let next_cut = tokenizer.next_cut();
+    let mut passages = match document.content {
+        Content::Text(text) => Passages::of_text(text, next_cut),
+        Content::LongText(text) => text.passages(next_cut)?,
+        Content::Ids(ids) => return Ok(ids.len() as u64),
+    };
+    let mut count = 1;
+    while let Some(text) = passages.next_passage()? {
+        count += tokenizer.encode(&text)?.len() as u64;
+    }
+    Ok(count)
 }

@@ -3,12 +3,20 @@
 use super::{
     compression,
     content::{Column, Content, Holds},
-    json_rows, parquet_rows,
+    json_rows,
+    long_text::LongText,
+    parquet_rows,
     row::{BadRow, Place, Row, Rows},
     source::{Format, SourceFile},
 };
 use anyhow::{Context, Result};
-use std::io::BufRead;
+use std::{
+    io::{BufRead, Cursor, Read},
+    path::Path,
+};
+
+/// A text up to here is held in memory.
+const LONG_BYTES: u64 = 32 << 20;
 
 /// Opens a file and reads it row by row; memory holds one row (Parquet: one batch).
 ///
@@ -29,7 +37,9 @@ pub(super) fn open(file: &SourceFile, column: &Column) -> Result<Rows> {
     let rows: Rows = match file.format {
         Format::JsonLines => Box::new(json_rows::lines(content, column)),
         Format::Json => Box::new(json_rows::objects(content, column)?),
-        Format::Text | Format::Parquet => Box::new(std::iter::once(whole_file(content))),
+        Format::Text | Format::Parquet => {
+            Box::new(std::iter::once(whole_file(&file.path, content)))
+        }
     };
     Ok(Box::new(rows.map(move |row| {
         row.map(|row| Row {
@@ -39,17 +49,24 @@ pub(super) fn open(file: &SourceFile, column: &Column) -> Result<Rows> {
     })))
 }
 
-fn whole_file(mut content: Box<dyn BufRead + Send>) -> Result<Row> {
+fn whole_file(path: &Path, mut file: Box<dyn BufRead + Send>) -> Result<Row> {
     let mut bytes = Vec::new();
-    content.read_to_end(&mut bytes).context("cannot read")?;
+    file.by_ref()
+        .take(LONG_BYTES)
+        .read_to_end(&mut bytes)
+        .context("cannot read")?;
+    let content = if bytes.len() < LONG_BYTES as usize {
+        String::from_utf8(bytes)
+            .map(Content::Text)
+            .map_err(|error| error.utf8_error().valid_up_to())
+    } else {
+        let whole = Box::new(Cursor::new(bytes).chain(file));
+        LongText::check(path.to_owned(), whole)?.map(Content::LongText)
+    };
     Ok(Row {
         place: Place::Whole,
         source_bytes: 0,
-        content: String::from_utf8(bytes)
-            .map(Content::Text)
-            .map_err(|error| {
-                let valid = error.utf8_error().valid_up_to();
-                BadRow::Malformed(format!("not UTF-8 text (byte {valid})"))
-            }),
+        content: content
+            .map_err(|valid| BadRow::Malformed(format!("not UTF-8 text (byte {valid})"))),
     })
 }

@@ -3,6 +3,7 @@
 use super::{
     documents::Tally,
     folder::Claimed,
+    in_flight::Held,
     mixture::Place,
     reached::{Reached, SplitReached},
     writer::{ShardFormat, SplitWriter},
@@ -21,18 +22,26 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// A batch as ids.
 pub(super) struct TokenizedBatch {
     /// In order.
-    pub(super) documents: Vec<TokenizedDocument>,
-    /// Where the reader stood after it.
+    pub(super) passages: Vec<TokenizedPassage>,
+    /// Where the reader stood after the last document that began.
     pub(super) place: Place,
+    /// Whether that document is complete.
+    pub(super) is_complete: bool,
+    /// Bytes of the files that were needed up to here.
+    pub(super) source_bytes: u64,
+    /// Room to be given back when the batch is written.
+    pub(super) held: Held,
 }
 
-/// A document as ids.
-pub(super) struct TokenizedDocument {
-    /// Where it belongs.
+/// A document, or a part of one, as ids.
+pub(super) struct TokenizedPassage {
+    /// Where the document belongs.
     pub(super) split: Split,
-    /// Of its text.
+    /// Of the whole document.
     pub(super) hash: u64,
-    /// The separator and its tokens.
+    /// Whether the document begins here.
+    pub(super) is_first: bool,
+    /// The separator where the document begins, and the tokens.
     pub(super) ids: Vec<u32>,
     /// Bytes of its text.
     pub(super) text_bytes: u64,
@@ -58,6 +67,8 @@ pub(super) struct Sink<'a> {
     /// Hashes of all documents so far, where none may come twice.
     seen: Option<HashSet<u64>>,
     duplicates: u64,
+    /// Whether the document that began last is one.
+    is_duplicate: bool,
     noted: Instant,
 }
 
@@ -90,6 +101,7 @@ impl<'a> Sink<'a> {
             place: start.map_or_else(Place::default, |reached| reached.place.clone()),
             seen,
             duplicates: start.map_or(0, |reached| reached.duplicates),
+            is_duplicate: false,
             noted: Instant::now(),
         })
     }
@@ -100,31 +112,50 @@ impl<'a> Sink<'a> {
     /// When a file cannot be written.
     pub(super) fn take(&mut self, batch: TokenizedBatch) -> Result<ControlFlow<()>> {
         self.place = batch.place;
-        for document in batch.documents {
-            let seen = self.seen.as_mut();
-            if seen.is_some_and(|seen| !seen.insert(document.hash)) {
-                self.duplicates += 1;
+        for passage in &batch.passages {
+            if passage.is_first {
+                self.begin(passage);
+            }
+            if self.is_duplicate {
                 continue;
             }
-            let all = document.ids.len() as u64;
-            let kept = all.min(self.tokens_left);
-            let writer = match document.split {
-                Split::Train => &mut self.train,
-                Split::Val => &mut self.val,
-            };
-            writer.push(
-                &document.ids[..kept as usize],
-                document.text_bytes * kept / all,
-            )?;
-            self.tokens_left -= kept;
+            self.write(passage)?;
             if self.tokens_left == 0 {
                 return Ok(ControlFlow::Break(()));
             }
         }
-        if self.noted.elapsed() >= NOTE_EVERY {
+        if batch.is_complete && self.noted.elapsed() >= NOTE_EVERY {
             self.note()?;
         }
+        drop(batch.held);
         Ok(ControlFlow::Continue(()))
+    }
+
+    fn begin(&mut self, passage: &TokenizedPassage) {
+        let seen = self.seen.as_mut();
+        self.is_duplicate = seen.is_some_and(|seen| !seen.insert(passage.hash));
+        if self.is_duplicate {
+            self.duplicates += 1;
+        } else {
+            self.writer(passage.split).begin_document();
+        }
+    }
+
+    fn write(&mut self, passage: &TokenizedPassage) -> Result<()> {
+        let all = passage.ids.len() as u64;
+        let kept = all.min(self.tokens_left);
+        let text_bytes = passage.text_bytes * kept / all;
+        self.writer(passage.split)
+            .push(&passage.ids[..kept as usize], text_bytes)?;
+        self.tokens_left -= kept;
+        Ok(())
+    }
+
+    fn writer(&mut self, split: Split) -> &mut SplitWriter {
+        match split {
+            Split::Train => &mut self.train,
+            Split::Val => &mut self.val,
+        }
     }
 
     fn note(&mut self) -> Result<()> {

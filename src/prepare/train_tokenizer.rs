@@ -4,8 +4,13 @@
 //! needs. There is no BOS post-processor: pretraining data is without it, and a chat template adds its own.
 
 use super::{
-    batches::Batches, content::Content, documents::Patience, input::Input, mixture::Mixture,
-    pretrain::no_text, progress::Progress, val_split, worker_count,
+    batches::{Batches, Cutting, Passage, Piece},
+    documents::Patience,
+    input::Input,
+    mixture::Mixture,
+    pretrain::no_text,
+    progress::Progress,
+    worker_count,
 };
 use crate::{
     config::PrepareConfig,
@@ -24,8 +29,6 @@ use tokenizers::{
 /// Text the merges are counted on. Of a larger input so much is drawn, document by document, by a hash of the text:
 /// frequencies settle long before, and counts stay within the trainer's 32 bits.
 const SAMPLE_BYTES: u64 = 256 << 20;
-/// Text that one thread takes at a time.
-const PIECE_BYTES: usize = 1 << 18;
 
 type ByteLevelBpe = TokenizerImpl<
     BPE,
@@ -114,7 +117,6 @@ struct Sample<'a> {
     pieces: vec::IntoIter<String>,
     /// Documents with a hash up to this are drawn.
     highest_hash: u64,
-    seed: u64,
     progress: Progress,
     bytes: u64,
     failure: Option<anyhow::Error>,
@@ -127,41 +129,36 @@ impl<'a> Sample<'a> {
             log: false,
         };
         let documents = Mixture::new(input, config, patience);
-        let share = SAMPLE_BYTES as f64 / input.bytes().max(1) as f64;
-        Self {
-            batches: Batches::new(documents, config.max_documents, 0),
-            pieces: Vec::new().into_iter(),
-            highest_hash: (share * 2f64.powi(64)) as u64,
+        let cutting = Cutting {
+            max_documents: config.max_documents,
+            taken: 0,
             // Not the seed of the val split: the sample would be drawn from val first.
             seed: !config.seed,
+            next_cut: Some(llama3::next_cut),
+        };
+        let share = SAMPLE_BYTES as f64 / input.bytes().max(1) as f64;
+        Self {
+            batches: Batches::new(documents, cutting),
+            pieces: Vec::new().into_iter(),
+            highest_hash: (share * 2f64.powi(64)) as u64,
             progress,
             bytes: 0,
             failure: None,
         }
     }
 
-    fn is_drawn(&self, text: &str) -> bool {
-        self.highest_hash == u64::MAX
-            || val_split::hash(self.seed, text.as_bytes()) <= self.highest_hash
-    }
-
     fn refill(&mut self) -> Result<bool> {
         let Some(batch) = self.batches.next().transpose()? else {
             return Ok(false);
         };
-        self.progress.set(batch.place.total().source_bytes);
-        let texts = batch
-            .documents
-            .into_iter()
-            .filter_map(|document| match document.content {
-                Content::Text(text) => Some(text),
-                Content::Ids(_) => None, // refused before: ids have their tokenizer
-            });
-        let drawn: Vec<String> = texts
-            .filter(|text| self.is_drawn(text))
-            .flat_map(|text| owned_pieces(&text))
-            .collect();
-        self.pieces = drawn.into_iter();
+        self.progress.set(batch.source_bytes);
+        let is_drawn = |passage: &Passage| passage.hash <= self.highest_hash;
+        let drawn = batch.passages.into_iter().filter(is_drawn);
+        let texts = drawn.filter_map(|passage| match passage.piece {
+            Piece::Text(text) => Some(text),
+            Piece::Ids(_) => None, // refused before: ids have their tokenizer
+        });
+        self.pieces = texts.collect::<Vec<_>>().into_iter();
         Ok(true)
     }
 
@@ -191,10 +188,4 @@ impl Iterator for Sample<'_> {
         }
         None
     }
-}
-
-fn owned_pieces(text: &str) -> Vec<String> {
-    llama3::pieces(text, PIECE_BYTES)
-        .map(str::to_owned)
-        .collect()
 }

@@ -1,10 +1,9 @@
 //! Which documents are held out: decided by a hash of the text, so that neither their order, nor the number of
 //! workers, nor documents added later move one from a split to the other.
 
-use super::{content::Content, documents::Document};
+use super::documents::Document;
 use crate::data::Split;
 use anyhow::Result;
-use sha2::{Digest, Sha256};
 use std::collections::BinaryHeap;
 
 /// The rule. A document is in val when its hash is below `fraction · 2^64`. Where that would leave a split without any
@@ -37,7 +36,7 @@ impl ValSplit {
         }
         let (mut lowest, mut highest) = (u64::MAX, 0);
         for document in documents {
-            let hash = hash(seed, &document?.content.bytes());
+            let hash = document?.content.hash(seed)?;
             lowest = lowest.min(hash);
             highest = highest.max(hash);
             if lowest < threshold && threshold <= highest {
@@ -63,17 +62,17 @@ impl ValSplit {
         tokens: u64,
         seed: u64,
         documents: impl Iterator<Item = Result<Document>>,
-        count: impl Fn(&Document) -> Result<u64>,
+        count: impl Fn(Document) -> Result<u64>,
     ) -> Result<Self> {
         let mut lowest = BinaryHeap::new(); // (hash, tokens), the highest hash on top
         let (mut total, mut threshold) = (0, u64::MAX);
         for document in documents {
             let document = document?;
-            let hash = hash(seed, &document.content.bytes());
+            let hash = document.content.hash(seed)?;
             if hash >= threshold {
                 continue;
             }
-            let counted = count(&document)?;
+            let counted = count(document)?;
             lowest.push((hash, counted));
             total += counted;
             while let Some((highest, counted)) = lowest.peek().copied()
@@ -97,12 +96,6 @@ impl ValSplit {
         })
     }
 
-    /// The hash that decides about a document.
-    #[must_use]
-    pub(super) fn hash(&self, content: &Content) -> u64 {
-        hash(self.seed, &content.bytes())
-    }
-
     /// The split of a document with this hash.
     #[must_use]
     pub(super) fn of(&self, hash: u64) -> Split {
@@ -114,21 +107,14 @@ impl ValSplit {
     }
 }
 
-/// The first eight bytes, big-endian, of SHA-256 over the seed (little-endian) and the content.
-pub(super) fn hash(seed: u64, bytes: &[u8]) -> u64 {
-    let digest = Sha256::new()
-        .chain_update(seed.to_le_bytes())
-        .chain_update(bytes)
-        .finalize();
-    digest
-        .iter()
-        .take(8)
-        .fold(0, |hash, byte| hash << 8 | u64::from(*byte))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prepare::content::Content;
+
+    fn hash(text: &str) -> u64 {
+        Content::Text(text.into()).hash(42).unwrap()
+    }
 
     fn decide(fraction: f64, texts: &[String]) -> ValSplit {
         let documents = texts.iter().map(|text| {
@@ -150,16 +136,10 @@ mod tests {
         let mut val: Vec<&str> = texts
             .iter()
             .map(String::as_str)
-            .filter(|text| rule.of(hash(42, text.as_bytes())) == Split::Val)
+            .filter(|text| rule.of(hash(text)) == Split::Val)
             .collect();
         val.sort_unstable();
         val
-    }
-
-    /// `hashlib.sha256((42).to_bytes(8, "little") + b"hello").digest()[:8]`
-    #[test]
-    fn hash_is_the_documented_one() {
-        assert_eq!(hash(42, b"hello"), 0xae1d_6004_fbb5_f5d2);
     }
 
     #[test]
@@ -204,7 +184,7 @@ mod tests {
         assert_eq!(val(&rule, &texts).len(), 100);
         texts.reverse();
         assert_eq!(decide(&texts, 995).unwrap(), rule);
-        let mut by_hash: Vec<u64> = texts.iter().map(|text| hash(42, text.as_bytes())).collect();
+        let mut by_hash: Vec<u64> = texts.iter().map(|text| hash(text)).collect();
         by_hash.sort_unstable();
         assert_eq!(rule.threshold, by_hash[99] + 1);
         let refused = decide(&texts, 20_000).unwrap_err().to_string();

@@ -42,6 +42,8 @@ pub(super) struct SplitWriter {
     split: Split,
     open: Option<OpenShard>,
     written: SplitEntry,
+    /// Whether the next token is a document's first.
+    begins: bool,
 }
 
 #[derive(Debug)]
@@ -61,6 +63,7 @@ impl SplitWriter {
             split,
             open: None,
             written: SplitEntry::default(),
+            begins: false,
         }
     }
 
@@ -96,14 +99,18 @@ impl SplitWriter {
         })
     }
 
-    /// Appends a document: its ids, separator included, and the bytes of text they stand for.
+    /// Makes what is pushed next the beginning of a document.
+    pub(super) fn begin_document(&mut self) {
+        self.written.documents += 1;
+        self.begins = true;
+    }
+
+    /// Appends to a document: ids, separator included, and the bytes of text they stand for.
     ///
     /// # Errors
     /// When a file cannot be written.
     pub(super) fn push(&mut self, mut ids: &[u32], text_bytes: u64) -> Result<()> {
-        self.written.documents += 1;
         self.written.text_bytes += text_bytes;
-        let mut begins_here = 1;
         while !ids.is_empty() {
             let shard = match &mut self.open {
                 Some(shard) => shard,
@@ -117,7 +124,7 @@ impl SplitWriter {
             let (now, later) =
                 ids.split_at(ids.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
             shard.write(now, self.format.dtype)?;
-            shard.documents += std::mem::take(&mut begins_here);
+            shard.documents += u64::from(std::mem::take(&mut self.begins));
             ids = later;
             if shard.tokens == self.format.shard_tokens {
                 self.close_shard()?;

@@ -1,5 +1,6 @@
 //! What is Llama 3's own: the split pattern and the names of the special tokens.
 
+use anyhow::Result;
 use serde_json::{Value, json};
 
 /// Splits text into the pieces within which bytes are merged (Llama 3's `tokenizer.json` and `tokenizer.model` alike).
@@ -73,22 +74,54 @@ pub fn pre_tokenizer_of(pattern: &str) -> Value {
     json!({"type": "Sequence", "pretokenizers": [split, to_bytes]})
 }
 
-/// Cuts a text into pieces of at least `piece_bytes` where the split pattern cuts it anyway: between a line break and a
-/// visible ASCII character. (Every match that takes in a line break takes in the white space behind it as well, and
-/// none looks back.) Tokenized one by one, the pieces give the ids of the whole, in a fraction of the memory.
+/// Whether text is split as by Llama 3's published file, and nothing is done to it before.
+pub(super) fn splits_text(tokenizer: &tokenizers::Tokenizer) -> Result<bool> {
+    let added = tokenizer.get_added_tokens_decoder();
+    Ok(tokenizer.get_normalizer().is_none()
+        && added.values().all(|token| token.special)
+        && serde_json::to_value(tokenizer.get_pre_tokenizer())? == pre_tokenizer())
+}
+
+/// The first place from byte `from` on where the split pattern cuts a text anyway: between a line break and a visible
+/// ASCII character (every match that takes in a line break takes in the white space behind it as well), and before a
+/// single space or punctuation mark between two letters. No match looks back, so the parts, tokenized one by one, give
+/// the ids of the whole.
+#[must_use]
+pub fn next_cut(text: &str, from: usize) -> Option<usize> {
+    let start = (from.max(1)..text.len()).find(|&at| text.is_char_boundary(at))?;
+    let mut before = text[..start].chars().next_back()?;
+    let mut rest = text[start..].char_indices().peekable();
+    while let Some((at, here)) = rest.next() {
+        let after = rest.peek().map(|(_, after)| *after);
+        let between_letters = is_letter(before) && after.is_some_and(is_letter);
+        if before == '\n' && here.is_ascii_graphic() || between_letters && is_separator(here) {
+            return Some(start + at);
+        }
+        before = here;
+    }
+    None
+}
+
+/// Some of `\p{L}`: Latin, kana, Han, Hangul.
+fn is_letter(character: char) -> bool {
+    matches!(character, 'a'..='z' | 'A'..='Z' | 'ぁ'..='ゖ' | 'ァ'..='ヺ' | '一'..='鿕' | '가'..='힣')
+}
+
+/// Some of what is neither letter, number nor line break.
+fn is_separator(character: char) -> bool {
+    character == ' '
+        || character.is_ascii_punctuation()
+        || matches!(character, '、' | '。' | '！' | '，' | '？')
+}
+
+/// Cuts a text into pieces of at least `piece_bytes`, which take a fraction of the memory to tokenize; see [`next_cut`].
 pub fn pieces(text: &str, piece_bytes: usize) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
-        let mut pairs = rest
-            .as_bytes()
-            .windows(2)
-            .skip(piece_bytes.saturating_sub(1));
-        let cut = pairs.position(|pair| pair[0] == b'\n' && pair[1].is_ascii_graphic());
-        let end = cut.map_or(rest.len(), |cut| cut + piece_bytes.max(1));
-        let (piece, later) = rest.split_at(end);
+        let (piece, later) = rest.split_at(next_cut(rest, piece_bytes).unwrap_or(rest.len()));
         rest = later;
         Some(piece)
     })
@@ -112,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_the_text_cut_between_a_line_break_and_a_letter() {
+    fn pieces_are_the_text_cut_after_line_breaks_and_between_words() {
         let cut = |text, bytes| pieces(text, bytes).collect::<Vec<_>>();
         assert_eq!(
             cut("ab\ncd\n\n\nef\n gh\nä\n", 1),
@@ -120,6 +153,8 @@ mod tests {
         );
         assert_eq!(cut("ab\ncd\nef", 4), ["ab\ncd\n", "ef"]);
         assert_eq!(cut("ab\ncd\nef", 3), ["ab\n", "cd\n", "ef"]);
+        assert_eq!(cut("ab cd  ef g1 ä b", 1), ["ab", " cd  ef", " g1 ä b"]);
+        assert_eq!(cut("東京、I'm. ok。", 2), ["東京", "、I", "'m. ok。"]);
         assert!(cut("", 3).is_empty());
     }
 }

@@ -84,10 +84,16 @@ impl Tokenizer {
             quick: OnceLock::new(),
             vocab_size: vocabulary.last().map_or(0, |(id, _)| *id as usize + 1),
             fingerprint: fingerprint::of(&vocabulary),
-            splits_as_llama3: splits_as_llama3(&inner)?,
+            splits_as_llama3: llama3::splits_text(&inner)?,
             inner,
             files,
         })
+    }
+
+    /// Where a text may be cut so that the ids of its parts are those of the whole; `None` if nowhere is known.
+    #[must_use]
+    pub fn next_cut(&self) -> Option<fn(&str, usize) -> Option<usize>> {
+        self.splits_as_llama3.then_some(llama3::next_cut)
     }
 
     /// The ids of the text and nothing else; the names of special tokens inside it are text like any other.
@@ -234,21 +240,13 @@ impl fmt::Debug for Tokenizer {
     }
 }
 
-/// Whether text is split as by Llama 3's published file, and nothing is done to it before.
-fn splits_as_llama3(inner: &tokenizers::Tokenizer) -> Result<bool> {
-    let added = inner.get_added_tokens_decoder();
-    Ok(inner.get_normalizer().is_none()
-        && added.values().all(|token| token.special)
-        && serde_json::to_value(inner.get_pre_tokenizer())? == llama3::pre_tokenizer())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// A text of everything the split pattern looks at, in an order that only the seed knows.
     fn tangled(mut seed: u64) -> String {
-        let parts = "\n¦\n¦\r\n¦\n\n¦ ¦  ¦\t¦\u{a0}¦\u{2028}¦a¦It's¦'LL¦12345¦ünï¦東¦{¦);¦_¦<|eot_id|>¦\0¦!¦word";
+        let parts = "\n¦\n¦\r\n¦\n\n¦ ¦ ¦ ¦  ¦\t¦\u{a0}¦\u{2028}¦a¦It's¦'LL¦12345¦ünï¦東¦{¦);¦_¦、¦'m¦é¦가¦ß¦<|eot_id|>¦\0¦!¦word";
         let parts: Vec<&str> = parts.split('¦').collect();
         let mut next = || {
             seed = seed

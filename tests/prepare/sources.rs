@@ -3,6 +3,7 @@
 use super::*;
 use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{ArrayRef, ListArray, RecordBatch};
+use llama_train::config::Dedup;
 
 /// A mix of two inputs of the case.
 fn mixed(case: &mut Case, toml: &str) {
@@ -151,4 +152,34 @@ fn ids_that_cannot_be_are_refused() {
             .0
             .contains("name the tokenizer that made the ids")
     );
+}
+
+/// One text stays in its file, one is held and cut, one repeats the first.
+#[test]
+fn a_long_text_is_one_document_with_the_ids_of_the_whole() {
+    let line = "Ein langer Text, o'clock 12345:\n  東京、大阪 and more words \u{1f600}\n";
+    let (longest, long) = (line.repeat(35_000_000 / line.len()), line.repeat(20_000));
+    let bytes = longest.len() + long.len();
+    let mut case = Case::new(&[
+        ("a.txt", longest.as_bytes()),
+        ("b.txt", long.as_bytes()),
+        ("c.txt", longest.as_bytes()),
+        ("d.txt", b"short"),
+    ]);
+    case.config.dedup = Dedup::Exact;
+    case.config.workers = 3;
+    let summary = case.run().unwrap();
+    let counted = |name: &str| summary[name].as_u64().unwrap();
+    assert_eq!(
+        (counted("documents"), counted("duplicate_documents")),
+        (3, 1)
+    );
+    assert_eq!(counted("text_bytes"), bytes as u64 + 5);
+    let tokenizer = Tokenizer::load(Path::new(TOKENIZER)).unwrap();
+    let mut expected = Vec::new();
+    for text in [longest.as_str(), &long, "short"] {
+        expected.push(SEPARATOR);
+        expected.extend(tokenizer.encode(text).unwrap().into_iter().map(i64::from));
+    }
+    assert!(case.tokens(Split::Train) == expected);
 }
