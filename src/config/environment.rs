@@ -2,44 +2,11 @@
 
 use super::origin::Origin;
 use super::original_env::{Originals, Purpose};
+use super::variable::{Named, Variable};
 use crate::bad_request;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
-
-const PREFIX: &str = "LLAMA_TRAIN__";
-
-/// A variable as it was found.
-#[derive(Clone)]
-pub(super) struct Named {
-    pub(super) name: String,
-    pub(super) value: String,
-    pub(super) origin: Origin,
-}
-
-impl Named {
-    /// The setting that it means.
-    pub(super) fn sets(&self, key: &str, value: Result<String, String>) -> Variable {
-        Variable {
-            key: key.to_owned(),
-            value,
-            origin: self.origin.clone(),
-        }
-    }
-
-    fn own(&self) -> Option<Variable> {
-        let key = self.name.strip_prefix(PREFIX)?.to_lowercase();
-        Some(self.sets(&key.replacen("__", ".", 1), Ok(self.value.clone())))
-    }
-}
-
-/// One setting from the environment.
-pub(super) struct Variable {
-    pub(super) key: String,
-    /// TOML or plain text; or why it is neither.
-    pub(super) value: Result<String, String>,
-    pub(super) origin: Origin,
-}
 
 /// The settings of the env file (by default `.env`, if it is there), then those of the process, in rising strength; in
 /// each, our own names are stronger than the original's. An empty value is as good as none.

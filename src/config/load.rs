@@ -1,8 +1,9 @@
 //! Reading the configuration from its sources, weakest first, and reporting every mistake at once.
 
-use super::environment::{self, Variable};
+use super::environment;
 use super::origin::Origin;
 use super::original_env::Purpose;
+use super::variable::Variable;
 use super::{Config, did_you_mean, validate};
 use crate::bad_request;
 use anyhow::Result;

@@ -15,6 +15,7 @@ mod section;
 mod sections;
 mod suggestion;
 mod validate;
+mod variable;
 
 pub use cadence::Cadence;
 pub use choices::{

@@ -1,7 +1,7 @@
 //! The original project's variables (`MAX_LR`, `DIM`, `TOTAL_BATCH_SIZE`, …), in `.env` and in the environment, as
 //! aliases of our keys. Some mean another key for each verb, and three name the verb.
 
-use super::environment::{Named, Variable};
+use super::variable::{Named, Variable};
 use crate::bad_request;
 use anyhow::Result;
 use std::collections::BTreeMap;

@@ -1,11 +1,8 @@
 //! Documents in portions for the workers; a long text takes many.
 
 use super::{
-    content::Content,
-    documents::Document,
     in_flight::{Held, InFlight},
-    long_text::{NextCut, Passages},
-    mixture::{Mixture, Place},
+    input::{Content, Document, Mixture, NextCut, Passages, Place},
 };
 use anyhow::{Context, Result};
 

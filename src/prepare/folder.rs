@@ -1,7 +1,7 @@
 //! Whose the output folder is: a finished one is left alone, an unfinished one of the same request is gone on with, one of
 //! another is started over, and anything else is not touched.
 
-use super::reached::Reached;
+use super::{MARKER, reached::Reached};
 use crate::{
     data::{Manifest, Shard, Split, manifest::PreparedFrom},
     storage::{self, AtomicFile},
@@ -14,9 +14,6 @@ use std::{
     io::{ErrorKind, Write},
     path::{Path, PathBuf},
 };
-
-/// Stands in the folder while it is being prepared.
-pub(super) const MARKER: &str = "preparing.json";
 
 /// What the marker holds.
 #[derive(Serialize, Deserialize)]

@@ -1,29 +1,18 @@
 //! From raw text to shards of token ids: reading, splitting, tokenizing on all cores, writing.
 //!
-//! One document goes [`source`] → [`rows`] → [`documents`] → [`mixture`] → [`batches`] (a long text in passages, no more
-//! than [`in_flight`] allows) → [`pretrain`] (tokenized in parallel by [`ordered`], its split chosen by [`val_split`]) →
+//! One document goes [`input`] → [`batches`] (a long text in passages, no more than [`in_flight`] allows) → [`pretrain`] (tokenized in parallel by [`ordered`], its split chosen by [`val_split`]) →
 //! [`sink`] → [`writer`]. Nothing in between depends on the number of workers, and [`reached`] is what a killed
 //! preparation goes on from.
 
 mod batches;
-mod compression;
-mod content;
-mod documents;
 mod folder;
 mod in_flight;
 mod input;
-mod json_rows;
-mod long_text;
-mod mixture;
 mod ordered;
-mod parquet_rows;
 mod pretrain;
 mod progress;
 mod reached;
-mod row;
-mod rows;
 mod sink;
-mod source;
 mod summary;
 pub mod train_tokenizer;
 mod val_split;
@@ -40,8 +29,7 @@ use crate::{
 use anyhow::Result;
 use folder::Claim;
 use indicatif::MultiProgress;
-use input::InputSource;
-use source::SourceFile;
+use input::{InputSource, SourceFile};
 use std::{
     num::NonZero,
     path::{Path, PathBuf},
@@ -50,6 +38,9 @@ use std::{
 };
 
 pub use input::Input;
+
+/// In a folder whose preparation has not finished.
+const MARKER: &str = "preparing.json";
 
 /// Where the tokenizer comes from.
 #[derive(Debug, Clone, Copy)]

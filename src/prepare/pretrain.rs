@@ -2,12 +2,8 @@
 
 use super::{
     batches::{Batch, Batches, Cutting, Passage, Piece},
-    content::Content,
-    documents::{Document, Patience},
     folder::Claimed,
-    input::Input,
-    long_text::Passages,
-    mixture::Mixture,
+    input::{Content, Document, Input, Mixture, Passages, Patience},
     ordered::ordered_map,
     progress::Progress,
     sink::{Finished, Sink, TokenizedBatch, TokenizedPassage},

@@ -1,6 +1,6 @@
 //! How far a preparation has come: enough to go on after a kill as if nothing had happened.
 
-use super::mixture::Place;
+use super::input::Place;
 use crate::data::{Split, manifest::SplitEntry};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

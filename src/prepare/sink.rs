@@ -1,10 +1,9 @@
 //! The end of the line: both splits' files, and now and then a note of how far they are.
 
 use super::{
-    documents::Tally,
     folder::Claimed,
     in_flight::Held,
-    mixture::Place,
+    input::{Place, Tally},
     reached::{Reached, SplitReached},
     writer::{ShardFormat, SplitWriter},
 };

@@ -5,9 +5,7 @@
 
 use super::{
     batches::{Batches, Cutting, Passage, Piece},
-    documents::Patience,
-    input::Input,
-    mixture::Mixture,
+    input::{Input, Mixture, Patience},
     pretrain::no_text,
     progress::Progress,
     worker_count,

@@ -1,7 +1,7 @@
 //! Which documents are held out: decided by a hash of the text, so that neither their order, nor the number of
 //! workers, nor documents added later move one from a split to the other.
 
-use super::documents::Document;
+use super::input::Document;
 use crate::data::Split;
 use anyhow::Result;
 use std::collections::BinaryHeap;
@@ -110,7 +110,7 @@ impl ValSplit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prepare::content::Content;
+    use crate::prepare::input::Content;
 
     fn hash(text: &str) -> u64 {
         Content::Text(text.into()).hash(42).unwrap()

@@ -3,7 +3,7 @@
 use super::{
     content::Column,
     documents::{Document, Documents, Patience, Tally},
-    input::Input,
+    sources::Input,
 };
 use crate::config::PrepareConfig;
 use anyhow::Result;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// Draws each document from the source that is furthest behind its share of the text, and ends when that one has no
 /// more: so the proportions hold from the first document to the last. One source is read to its end.
-pub(super) struct Mixture<'a> {
+pub(in crate::prepare) struct Mixture<'a> {
     sources: Vec<Source<'a>>,
 }
 
@@ -23,7 +23,7 @@ struct Source<'a> {
 
 /// Where each source stands.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Place(Vec<SourcePlace>);
+pub(in crate::prepare) struct Place(Vec<SourcePlace>);
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct SourcePlace {
@@ -35,7 +35,11 @@ struct SourcePlace {
 impl<'a> Mixture<'a> {
     /// From the beginning of every source.
     #[must_use]
-    pub(super) fn new(input: &'a Input, config: &PrepareConfig, patience: Patience) -> Self {
+    pub(in crate::prepare) fn new(
+        input: &'a Input,
+        config: &PrepareConfig,
+        patience: Patience,
+    ) -> Self {
         let sources = input.sources.iter().map(|source| Source {
             documents: Documents::new(&source.files, Column::of(config), patience),
             weight: source.weight,
@@ -48,7 +52,7 @@ impl<'a> Mixture<'a> {
 
     /// Where it stands.
     #[must_use]
-    pub(super) fn place(&self) -> Place {
+    pub(in crate::prepare) fn place(&self) -> Place {
         let places = self.sources.iter().map(|source| SourcePlace {
             tally: source.documents.tally(),
             taken: source.taken,
@@ -60,7 +64,7 @@ impl<'a> Mixture<'a> {
     ///
     /// # Errors
     /// When a row before that place cannot be read any more.
-    pub(super) fn skip_to(&mut self, place: &Place) -> Result<()> {
+    pub(in crate::prepare) fn skip_to(&mut self, place: &Place) -> Result<()> {
         for (source, place) in self.sources.iter_mut().zip(&place.0) {
             source.documents.skip_to(place.tally)?;
             source.taken = place.taken;
@@ -88,7 +92,7 @@ impl Iterator for Mixture<'_> {
 
 impl Place {
     /// What all sources together met.
-    pub(super) fn total(&self) -> Tally {
+    pub(in crate::prepare) fn total(&self) -> Tally {
         let add = |a: Tally, b: &SourcePlace| Tally {
             files: a.files + b.tally.files,
             rows: a.rows + b.tally.rows,

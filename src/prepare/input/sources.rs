@@ -1,4 +1,4 @@
-//! What a preparation reads: the files of one source, or of several with their shares.
+//! The files of one source, or of several with their shares.
 
 use super::source::{SourceFile, list};
 use crate::config::PrepareConfig;
@@ -10,16 +10,16 @@ use std::{fs, path::Path};
 #[derive(Debug, Clone)]
 pub struct Input {
     /// One for `prepare.input`, several for `prepare.mix`.
-    pub(super) sources: Vec<InputSource>,
+    pub(in crate::prepare) sources: Vec<InputSource>,
 }
 
 /// Files with a share of the text.
 #[derive(Debug, Clone)]
-pub(super) struct InputSource {
+pub(in crate::prepare) struct InputSource {
     /// In the order they are read.
-    pub(super) files: Vec<SourceFile>,
+    pub(in crate::prepare) files: Vec<SourceFile>,
     /// Its share, in proportion to the others'.
-    pub(super) weight: f64,
+    pub(in crate::prepare) weight: f64,
 }
 
 /// `prepare.mix`.
@@ -79,13 +79,13 @@ impl Input {
     }
 
     /// All files.
-    pub(super) fn files(&self) -> impl Iterator<Item = &SourceFile> {
+    pub(in crate::prepare) fn files(&self) -> impl Iterator<Item = &SourceFile> {
         self.sources.iter().flat_map(|source| &source.files)
     }
 
     /// The bytes of all files.
     #[must_use]
-    pub(super) fn bytes(&self) -> u64 {
+    pub(in crate::prepare) fn bytes(&self) -> u64 {
         self.files().map(|file| file.bytes).sum()
     }
 }

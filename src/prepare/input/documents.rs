@@ -12,35 +12,35 @@ use std::path::Path;
 
 /// A text or its ids, and where they came from.
 #[derive(Debug, Clone)]
-pub(super) struct Document {
+pub(in crate::prepare) struct Document {
     /// Never empty.
-    pub(super) content: Content,
+    pub(in crate::prepare) content: Content,
     /// `file`, `file:line` or `file, row n`.
-    pub(super) origin: String,
+    pub(in crate::prepare) origin: String,
 }
 
 /// What was met so far, and where the reader stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Tally {
+pub(in crate::prepare) struct Tally {
     /// Files read to their ends.
-    pub(super) files: usize,
+    pub(in crate::prepare) files: usize,
     /// Rows taken from the next one.
-    pub(super) rows: u64,
+    pub(in crate::prepare) rows: u64,
     /// Malformed rows skipped.
-    pub(super) bad_rows: u64,
+    pub(in crate::prepare) bad_rows: u64,
     /// Documents without text skipped.
-    pub(super) empty_documents: u64,
+    pub(in crate::prepare) empty_documents: u64,
     /// Bytes of the files read.
-    pub(super) source_bytes: u64,
+    pub(in crate::prepare) source_bytes: u64,
 }
 
 /// How malformed rows are treated.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(in crate::prepare) struct Patience {
     /// So many are skipped; one more is an error.
-    pub(super) max_bad_rows: u64,
+    pub(in crate::prepare) max_bad_rows: u64,
     /// Whether each is logged; a corpus that is read twice complains once.
-    pub(super) log: bool,
+    pub(in crate::prepare) log: bool,
 }
 
 struct OpenFile<'a> {
@@ -49,7 +49,7 @@ struct OpenFile<'a> {
 }
 
 /// Reads documents file by file. Which rows it passes on depends on the files alone.
-pub(super) struct Documents<'a> {
+pub(in crate::prepare) struct Documents<'a> {
     files: &'a [SourceFile],
     open: Option<OpenFile<'a>>,
     column: Column,
@@ -62,7 +62,11 @@ pub(super) struct Documents<'a> {
 impl<'a> Documents<'a> {
     /// Reads the files in order, and the field of their rows.
     #[must_use]
-    pub(super) fn new(files: &'a [SourceFile], column: Column, patience: Patience) -> Self {
+    pub(in crate::prepare) fn new(
+        files: &'a [SourceFile],
+        column: Column,
+        patience: Patience,
+    ) -> Self {
         Self {
             files,
             open: None,
@@ -75,7 +79,7 @@ impl<'a> Documents<'a> {
 
     /// What was met so far.
     #[must_use]
-    pub(super) fn tally(&self) -> Tally {
+    pub(in crate::prepare) fn tally(&self) -> Tally {
         self.tally
     }
 
@@ -83,7 +87,7 @@ impl<'a> Documents<'a> {
     ///
     /// # Errors
     /// When a row before that place cannot be read any more.
-    pub(super) fn skip_to(&mut self, tally: Tally) -> Result<()> {
+    pub(in crate::prepare) fn skip_to(&mut self, tally: Tally) -> Result<()> {
         self.tally = tally;
         let finished = &self.files[..tally.files];
         self.finished_bytes = finished.iter().map(|file| file.bytes).sum();

@@ -1,6 +1,6 @@
 //! Text a passage at a time: what is too long for one thread, or for memory.
 
-use super::{compression, content::Hasher};
+use super::{compression, content_hash::Hasher};
 use anyhow::{Context, Result, bail};
 use std::{
     io::{Cursor, Read},
@@ -13,11 +13,11 @@ const PASSAGE_BYTES: usize = 1 << 18;
 const BLOCK_BYTES: u64 = 1 << 18;
 
 /// The first place from a byte on where a text may be cut without changing its ids.
-pub(super) type NextCut = fn(&str, usize) -> Option<usize>;
+pub(in crate::prepare) type NextCut = fn(&str, usize) -> Option<usize>;
 
 /// A file that is one text, too long to be held in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LongText {
+pub(in crate::prepare) struct LongText {
     path: PathBuf,
     len: usize,
 }
@@ -43,7 +43,7 @@ impl LongText {
     }
 
     /// Length in bytes.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::prepare) fn len(&self) -> usize {
         self.len
     }
 
@@ -63,7 +63,7 @@ impl LongText {
     ///
     /// # Errors
     /// When the file cannot be read any more.
-    pub(super) fn passages(&self, next_cut: Option<NextCut>) -> Result<Passages> {
+    pub(in crate::prepare) fn passages(&self, next_cut: Option<NextCut>) -> Result<Passages> {
         let (source, _) = compression::open(&self.path)
             .with_context(|| format!("{}: cannot be read again", self.path.display()))?;
         Ok(Passages::of(Box::new(source), next_cut))
@@ -71,7 +71,7 @@ impl LongText {
 }
 
 /// The passages of a text in order; one if it cannot be cut.
-pub(super) struct Passages {
+pub(in crate::prepare) struct Passages {
     blocks: Utf8Blocks,
     text: String,
     ended: bool,
@@ -80,12 +80,12 @@ pub(super) struct Passages {
 
 impl Passages {
     /// Of a text in memory.
-    pub(super) fn of_text(text: String, next_cut: Option<NextCut>) -> Self {
+    pub(in crate::prepare) fn of_text(text: String, next_cut: Option<NextCut>) -> Self {
         Self::of(Box::new(Cursor::new(text.into_bytes())), next_cut)
     }
 
     /// Whether a text of this length may have more than one.
-    pub(super) fn may_be_many(len: usize) -> bool {
+    pub(in crate::prepare) fn may_be_many(len: usize) -> bool {
         len > PASSAGE_BYTES
     }
 
@@ -102,7 +102,7 @@ impl Passages {
     ///
     /// # Errors
     /// When the text cannot be read any more.
-    pub(super) fn next_passage(&mut self) -> Result<Option<String>> {
+    pub(in crate::prepare) fn next_passage(&mut self) -> Result<Option<String>> {
         let mut wanted = 2 * PASSAGE_BYTES;
         loop {
             while self.text.len() < wanted
@@ -126,7 +126,7 @@ impl Passages {
     }
 
     /// Whether the last one was taken.
-    pub(super) fn is_done(&self) -> bool {
+    pub(in crate::prepare) fn is_done(&self) -> bool {
         self.ended && self.text.is_empty()
     }
 

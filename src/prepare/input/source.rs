@@ -1,7 +1,7 @@
 //! From what the user named to the files to read, in an order that is the same every time.
 
-use super::{compression::Compression, folder};
-use crate::{config::refuse_hub, data::manifest, tokenizer};
+use super::compression::Compression;
+use crate::{config::refuse_hub, data::manifest, prepare::MARKER, tokenizer};
 use anyhow::{Context, Result};
 use std::{
     collections::HashSet,
@@ -25,11 +25,11 @@ const STDLIB_SKIPPED: [&str; 8] = [
 ];
 
 /// What a preparation writes beside shards and the tokenizer's files.
-const OUTPUT_NAMES: [&str; 2] = [manifest::FILE_NAME, folder::MARKER];
+const OUTPUT_NAMES: [&str; 2] = [manifest::FILE_NAME, MARKER];
 
 /// How documents lie in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(in crate::prepare) enum Format {
     /// The whole file is one document.
     Text,
     /// One JSON object a line.
@@ -61,13 +61,13 @@ impl Format {
 
 /// A file to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SourceFile {
+pub(in crate::prepare) struct SourceFile {
     /// Where it is.
-    pub(super) path: PathBuf,
+    pub(in crate::prepare) path: PathBuf,
     /// How to read it.
-    pub(super) format: Format,
+    pub(in crate::prepare) format: Format,
     /// Its size.
-    pub(super) bytes: u64,
+    pub(in crate::prepare) bytes: u64,
 }
 
 /// The files behind `prepare.input`: inputs in the order given, the files of each sorted by path, no file twice, and
@@ -75,7 +75,7 @@ pub(super) struct SourceFile {
 ///
 /// # Errors
 /// A bad request when an input does not exist, matches nothing, or is a folder without anything to read.
-pub(super) fn list(input: &[String], out: &Path) -> Result<Vec<SourceFile>> {
+pub(in crate::prepare) fn list(input: &[String], out: &Path) -> Result<Vec<SourceFile>> {
     if input.is_empty() {
         return Err(crate::bad_request!(
             "nothing to read: name files, folders, globs or `{PYTHON_STDLIB}` with --input (prepare.input)"

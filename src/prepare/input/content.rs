@@ -1,29 +1,28 @@
 //! What a row holds: text, or the ids of a text that was tokenized elsewhere.
 
-use super::long_text::LongText;
+use super::{content_hash::Hasher, long_text::LongText};
 use crate::config::PrepareConfig;
 use anyhow::Result;
-use sha2::{Digest, Sha256};
 
 /// The field of rows that are tokenized already.
 const IDS: &str = "input_ids";
 
 /// Which field of a row is taken, and as what.
 #[derive(Debug, Clone)]
-pub(super) struct Column {
-    pub(super) name: String,
-    pub(super) holds: Holds,
+pub(in crate::prepare) struct Column {
+    pub(in crate::prepare) name: String,
+    pub(in crate::prepare) holds: Holds,
 }
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holds {
+pub(in crate::prepare) enum Holds {
     Text,
     Ids,
 }
 
 impl Column {
-    pub(super) fn of(config: &PrepareConfig) -> Self {
+    pub(in crate::prepare) fn of(config: &PrepareConfig) -> Self {
         match config.pretokenized {
             true => Self {
                 name: IDS.to_owned(),
@@ -39,7 +38,7 @@ impl Column {
 
 /// A document's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Content {
+pub(in crate::prepare) enum Content {
     /// Text, as it was: not trimmed.
     Text(String),
     /// Text that is left in its file.
@@ -50,7 +49,7 @@ pub(super) enum Content {
 
 impl Content {
     /// Length in bytes of text, or in ids.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::prepare) fn len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
             Self::LongText(text) => text.len(),
@@ -62,7 +61,7 @@ impl Content {
     ///
     /// # Errors
     /// When a text that was left in its file cannot be read any more.
-    pub(super) fn hash(&self, seed: u64) -> Result<u64> {
+    pub(in crate::prepare) fn hash(&self, seed: u64) -> Result<u64> {
         let mut hasher = Hasher::new(seed);
         match self {
             Self::Text(text) => hasher.update(text.as_bytes()),
@@ -70,26 +69,6 @@ impl Content {
             Self::Ids(ids) => ids.iter().for_each(|id| hasher.update(&id.to_le_bytes())),
         }
         Ok(hasher.finish())
-    }
-}
-
-/// The first eight bytes, big-endian, of SHA-256 over the seed (little-endian) and the content: UTF-8, or ids
-/// little-endian.
-pub(super) struct Hasher(Sha256);
-
-impl Hasher {
-    fn new(seed: u64) -> Self {
-        Self(Sha256::new().chain_update(seed.to_le_bytes()))
-    }
-
-    pub(super) fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    fn finish(self) -> u64 {
-        let digest = self.0.finalize();
-        let first = digest.iter().take(8);
-        first.fold(0, |hash, byte| hash << 8 | u64::from(*byte))
     }
 }
 
