@@ -1,4 +1,5 @@
-//! Log lines: to stderr around the progress bars, and into the run's `log.txt`.
+//! Log lines: to stderr around the progress bars, and into the run's `log.txt`. Of several ranks, rank 0 tells what
+//! happens; the others say only what is wrong, behind their number.
 
 use anyhow::{Context, Result};
 use indicatif::MultiProgress;
@@ -10,18 +11,26 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 static LOGGER: Logger = Logger {
     file: Mutex::new(None),
+    rank: OnceLock::new(),
 };
 
 struct Logger {
     file: Mutex<Option<File>>,
+    rank: OnceLock<u64>,
 }
 
-/// Starts logging: information and above, or what `LLAMA_TRAIN_LOG` (error, warn, info, debug) says.
-pub fn init() {
+/// Starts logging: information and above (warnings and above on ranks other than 0), or what `LLAMA_TRAIN_LOG` (error,
+/// warn, info, debug) says.
+pub fn init(rank: u64) {
     let level = std::env::var("LLAMA_TRAIN_LOG")
         .ok()
         .and_then(|level| level.parse().ok());
-    log::set_max_level(level.unwrap_or(LevelFilter::Info));
+    let usual = match rank {
+        0 => LevelFilter::Info,
+        _ => LevelFilter::Warn,
+    };
+    log::set_max_level(level.unwrap_or(usual));
+    let _ = LOGGER.rank.set(rank);
     let _ = log::set_logger(&LOGGER); // a second call changes nothing
 }
 
@@ -51,11 +60,16 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let line = match record.level() {
-            Level::Error => format!("error: {}\n", record.args()),
-            Level::Warn => format!("warning: {}\n", record.args()),
-            _ => format!("{}\n", record.args()),
+        let level = match record.level() {
+            Level::Error => "error: ",
+            Level::Warn => "warning: ",
+            _ => "",
         };
+        let rank = match self.rank.get() {
+            None | Some(0) => String::new(),
+            Some(rank) => format!("[rank {rank}] "),
+        };
+        let line = format!("{rank}{level}{}\n", record.args());
         // A closed stderr or a full disk must not stop a run.
         progress().suspend(|| {
             let _ = io::stderr().write_all(line.as_bytes());

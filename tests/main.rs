@@ -5,6 +5,7 @@ mod bad_input;
 mod cli;
 mod common;
 mod configs;
+mod distributed;
 mod layers;
 mod model_parity;
 mod optimizer;

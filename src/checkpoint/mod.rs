@@ -12,8 +12,9 @@ pub use resume::newest_first;
 pub use retention::Retention;
 
 use crate::config::ModelConfig;
+use crate::dist::ProcessGroup;
 use crate::tokenizer::Tokenizer;
-use std::{path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, rc::Rc, sync::Arc};
 use tch::Device;
 
 /// Which checkpoint a run continues from.
@@ -54,13 +55,13 @@ pub struct RunIdentity {
     pub config_toml: String,
 }
 
-/// Saves and restores a run.
-#[derive(Debug)]
+/// Saves and restores a run. Every rank calls it; rank 0 writes.
 pub struct Checkpointer {
     folder: PathBuf,
     retention: Retention,
     keep_best: Keep,
     identity: RunIdentity,
+    group: Rc<dyn ProcessGroup>,
 }
 
 /// Whether the best checkpoint outlives its age.
@@ -80,13 +81,29 @@ impl Checkpointer {
         retention: Retention,
         keep_best: Keep,
         identity: RunIdentity,
+        group: Rc<dyn ProcessGroup>,
     ) -> Self {
         Self {
+            group,
             folder,
             retention,
             keep_best,
             identity,
         }
+    }
+}
+
+impl fmt::Debug for Checkpointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Checkpointer({})", self.folder.display())
+    }
+}
+
+/// The name of a rank's generator state; rank 0's is the one of a single process.
+fn generator_key(name: &str, rank: u64) -> String {
+    match rank {
+        0 => name.to_owned(),
+        rank => format!("{name}.{rank}"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reading a checkpoint back.
 
-use super::{Checkpointer, Moments, ResumeFrom, generators, layout};
+use super::{Checkpointer, Moments, ResumeFrom, generator_key, generators, layout};
+use crate::dist;
 use crate::optim::AdamW;
 use crate::torch;
 use crate::weights::{hf, safetensors};
@@ -29,11 +30,33 @@ pub fn newest_first(folder: &Path) -> Result<Vec<PathBuf>> {
 
 impl Checkpointer {
     /// Loads weights, moments and generators, and returns the folder and the state. None when there is no checkpoint
-    /// yet. A newest one that is damaged is named, and the one before is used.
+    /// yet. A newest one that is damaged is named, and the one before is used. Rank 0 chooses for all.
     ///
     /// # Errors
     /// When every checkpoint is damaged, or the one asked for is missing or damaged.
     pub fn resume<S: DeserializeOwned>(
+        &self,
+        from: &ResumeFrom,
+        store: &nn::VarStore,
+        optimizer: &mut AdamW,
+        moments: Moments,
+    ) -> Result<Option<(PathBuf, S)>> {
+        if self.group.rank() != 0 {
+            let chosen = dist::broadcast_text(self.group.as_ref(), "")?;
+            let dir = Some(PathBuf::from(chosen)).filter(|dir| !dir.as_os_str().is_empty());
+            let restore = |dir: PathBuf| {
+                let state = self.restore(&dir, store, optimizer, moments)?;
+                Ok((dir, state))
+            };
+            return dir.map(restore).transpose();
+        }
+        let found = self.restore_newest(from, store, optimizer, moments)?;
+        let dir = found.as_ref().map_or(Path::new(""), |(dir, _)| dir);
+        dist::broadcast_text(self.group.as_ref(), &dir.to_string_lossy())?;
+        Ok(found)
+    }
+
+    fn restore_newest<S: DeserializeOwned>(
         &self,
         from: &ResumeFrom,
         store: &nn::VarStore,
@@ -76,7 +99,8 @@ impl Checkpointer {
         }
         let saved_states = safetensors::read(&dir.join(layout::RNG))?;
         for (name, device) in generators(store.device()) {
-            if let Some(saved) = saved_states.get(name) {
+            // A rank that the saved run did not have keeps its fresh generator.
+            if let Some(saved) = saved_states.get(&generator_key(name, self.group.rank())) {
                 torch::set_rng_state(device, saved)?;
             }
         }

@@ -1,6 +1,6 @@
 //! Writing a checkpoint.
 
-use super::{Checkpointer, Keep, Standing, generators, layout};
+use super::{Checkpointer, Keep, Standing, generator_key, generators, layout};
 use crate::optim::AdamW;
 use crate::storage::{AtomicFile, create_dir_all, replace_symlink, sync_dir};
 use crate::torch;
@@ -15,7 +15,8 @@ use std::{
 use tch::{Device, Tensor, nn};
 
 impl Checkpointer {
-    /// Writes the checkpoint of `step`, points `latest` (and `best`) at it and deletes what is superseded.
+    /// Writes the checkpoint of `step`, points `latest` (and `best`) at it and deletes what is superseded. Returns its
+    /// folder on every rank, on others than rank 0 maybe before it is there.
     ///
     /// # Errors
     /// When the disk is full or not writable; checkpoints written before are untouched.
@@ -28,8 +29,12 @@ impl Checkpointer {
         standing: Standing,
     ) -> Result<PathBuf> {
         let dir = layout::step_dir(&self.folder, step);
+        let generators = self.generator_states(store.device())?;
+        if self.group.rank() != 0 {
+            return Ok(dir);
+        }
         let temporary = self.folder.join(format!(".saving-{step:08}"));
-        if let Err(error) = self.fill(&temporary, store, optimizer, state) {
+        if let Err(error) = self.fill(&temporary, store, optimizer, &generators, state) {
             let _ = fs::remove_dir_all(&temporary);
             return Err(error.context(format!(
                 "{}: the checkpoint of step {step} could not be saved; earlier ones are untouched, \
@@ -51,6 +56,7 @@ impl Checkpointer {
         dir: &Path,
         store: &nn::VarStore,
         optimizer: &AdamW,
+        generators: &[(String, Tensor)],
         state: &S,
     ) -> Result<()> {
         if dir.exists() {
@@ -74,7 +80,7 @@ impl Checkpointer {
             tokenizer.write_to(dir)?;
         }
         safetensors::write(&dir.join(layout::OPTIMIZER), &optimizer.state_tensors())?;
-        safetensors::write(&dir.join(layout::RNG), &generator_states(store.device())?)?;
+        safetensors::write(&dir.join(layout::RNG), generators)?;
         let mut config = AtomicFile::create(&dir.join(layout::CONFIG))?;
         config.write_all(self.identity.config_toml.as_bytes())?;
         config.commit()?;
@@ -89,6 +95,18 @@ impl Checkpointer {
         }
         sync_dir(&self.folder)?;
         self.delete_superseded()
+    }
+
+    /// Of all ranks.
+    fn generator_states(&self, device: Device) -> Result<Vec<(String, Tensor)>> {
+        let mut states = Vec::new();
+        for (name, device) in generators(device) {
+            let of_ranks = self.group.all_gather(&torch::rng_state(device)?)?; // [ranks, bytes]
+            for (rank, state) in (0..).zip(of_ranks.unbind(0)) {
+                states.push((generator_key(name, rank), state));
+            }
+        }
+        Ok(states)
     }
 
     fn delete_superseded(&self) -> Result<()> {
@@ -106,11 +124,4 @@ impl Checkpointer {
         }
         Ok(())
     }
-}
-
-fn generator_states(device: Device) -> Result<Vec<(String, Tensor)>> {
-    generators(device)
-        .into_iter()
-        .map(|(name, device)| Ok((name.to_owned(), torch::rng_state(device)?)))
-        .collect()
 }

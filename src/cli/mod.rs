@@ -6,6 +6,7 @@ mod requests;
 
 use crate::commands::Output;
 use crate::config::BadRequest;
+use crate::dist::LaunchEnv;
 use crate::{logging, torch};
 use args::{Cli, Common, PrepData, Verb};
 use clap::Parser;
@@ -15,14 +16,17 @@ use std::process::ExitCode;
 /// Parses the command line, does what it says, and tells how it went.
 #[must_use]
 pub fn run() -> ExitCode {
+    torch::quiet_log();
     torch::load_accelerator();
     torch::install_panic_hook();
     torch::report_file_size_limit();
-    logging::init();
+    let rank = LaunchEnv::read().map_or(0, |launch| launch.rank);
+    logging::init(rank);
     let cli = Cli::parse();
     let json = cli.verb.common().json;
     match cli.verb.run() {
-        Ok(output) => finish(&output, json),
+        Ok(output) if rank == 0 => finish(&output, json),
+        Ok(output) => ExitCode::from(output.exit_code),
         Err(error) => {
             log::error!("{error:#}");
             let wrong_request = error.downcast_ref::<BadRequest>().is_some();

@@ -4,7 +4,7 @@ use super::Output;
 use crate::checkpoint::Moments;
 use crate::config::{CheckpointConfig, Config, DeviceChoice, GenerateConfig, ModelConfig};
 use crate::data::RandomTokens;
-use crate::dist::LaunchEnv;
+use crate::dist::{LaunchEnv, Rendezvous};
 use crate::metrics::{MetricSink, Record, peak_memory_bytes};
 use crate::objective::CausalLm;
 use crate::torch;
@@ -36,8 +36,10 @@ pub fn run(request: &Request) -> Result<Output> {
     let batch = BatchPlan::new(&config.train, launch.world_size);
     let steps = request.warmup + request.steps;
     let plan = RunPlan::new(&model, &batch, u64::from(u32::MAX), steps as i64);
-    let device = prepare_device(&config, &launch)?;
-    let mut trainer = parts(&config, model, plan, launch).assemble(CausalLm, device)?;
+    let rendezvous = Rendezvous::meet(launch, config.dist.clone())?;
+    let device = prepare_device(&config, rendezvous.launch())?;
+    let group = rendezvous.group(device)?;
+    let mut trainer = parts(&config, model, plan).assemble(CausalLm, device, group)?;
     let timings = Timings::default();
     trainer.sinks.push(Box::new(timings.clone()));
     trainer.run()?;
@@ -59,12 +61,7 @@ fn without_side_effects(config: &Config) -> Config {
     }
 }
 
-fn parts(
-    config: &Config,
-    model: ModelConfig,
-    plan: RunPlan,
-    launch: LaunchEnv,
-) -> Parts<'_, RandomTokens> {
+fn parts(config: &Config, model: ModelConfig, plan: RunPlan) -> Parts<'_, RandomTokens> {
     let random = |rows: u64| {
         let vocab_size = model.vocab_size.unsigned_abs();
         Arc::new(RandomTokens {
@@ -80,7 +77,6 @@ fn parts(
         train: random(u64::from(u32::MAX)),
         val: random(0),
         plan,
-        launch,
         folder: RunFolder::new(Path::new("."), ""),
         start: Start::Fresh,
         start_step: None,

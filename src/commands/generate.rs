@@ -74,7 +74,7 @@ pub fn run(request: &Request) -> Result<Output> {
 
 fn load_model(request: &Request, config: &ModelConfig) -> Result<Transformer> {
     let device = LaunchEnv::read()?.select_device(request.device)?;
-    torch::set_threads(request.threads);
+    torch::set_threads(request.threads, 1);
     let store = nn::VarStore::new(device);
     let options = ModelOptions {
         compute: compute_kind(request.precision, device),

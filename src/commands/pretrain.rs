@@ -5,7 +5,7 @@ use super::{Output, prep_data};
 use crate::bad_request;
 use crate::config::{Config, ModelConfig};
 use crate::data::{Dataset, Manifest, PreparedFolder, Split, TokenDataset};
-use crate::dist::LaunchEnv;
+use crate::dist::Rendezvous;
 use crate::objective::CausalLm;
 use crate::tokenizer::Tokenizer;
 use crate::train::{BatchPlan, Parts, RunFolder, RunPlan};
@@ -19,24 +19,27 @@ use std::sync::Arc;
 /// # Errors
 /// A bad request before a device is touched; later what the device, the disk or the data do.
 pub fn run(request: &TrainingRequest) -> Result<Output> {
-    let parts = check(request)?;
-    training::run(request, parts, CausalLm)
+    let rendezvous = training::meet(request)?;
+    let parts = check(request, &rendezvous)?;
+    training::run(request, parts, CausalLm, rendezvous)
 }
 
 /// Everything that can be known without a device.
-fn check(request: &TrainingRequest) -> Result<Parts<'_, TokenDataset>> {
+fn check<'a>(
+    request: &'a TrainingRequest,
+    rendezvous: &Rendezvous,
+) -> Result<Parts<'a, TokenDataset>> {
     let config = &request.config;
-    let launch = LaunchEnv::read()?;
     let folder = RunFolder::new(&config.run.dir, &config.run.name);
     let start = request.start();
-    folder.check(&start)?;
+    training::check_folder(&folder, &start, rendezvous)?;
     let dir = data_folder(config)?;
     let source = training::model_folder(config, &folder, &start)?;
     let of_source = source.as_deref().map(hf::read_config).transpose()?;
     let data = if request.dry_run && will_be_prepared(config, &dir)? {
         None
     } else {
-        Some(open_data(config, &dir)?)
+        Some(rendezvous.rank_zero_first("data", || open_data(config, &dir))?)
     };
     let train = data.as_ref().map(|(train, _)| train);
     let tokenizer = training::find_tokenizer(config, source.as_deref(), &dir)?;
@@ -54,7 +57,7 @@ fn check(request: &TrainingRequest) -> Result<Parts<'_, TokenDataset>> {
         training::check_samples(&config.generate, tokenizer.as_deref(), model.max_seq_len)?;
     }
     let (train, val) = windows(config, &dir, data, model.vocab_size)?;
-    let batch = BatchPlan::new(&config.train, launch.world_size);
+    let batch = BatchPlan::new(&config.train, rendezvous.launch().world_size);
     let plan = RunPlan::new(&model, &batch, train.len(), config.train.max_steps);
     Ok(Parts {
         config,
@@ -64,7 +67,6 @@ fn check(request: &TrainingRequest) -> Result<Parts<'_, TokenDataset>> {
         train,
         val,
         plan,
-        launch,
         folder,
         start,
         start_step: request.start_step,

@@ -5,9 +5,10 @@ use crate::bad_request;
 use crate::checkpoint::{self, Moments, ResumeFrom};
 use crate::config::{Config, GenerateConfig};
 use crate::data::{Dataset, PreparedFolder};
+use crate::dist::{LaunchEnv, Rendezvous};
 use crate::generate::tokens_needed;
 use crate::logging;
-use crate::metrics::{ConsoleSink, JsonlSink};
+use crate::metrics::{ConsoleSink, JsonlSink, MetricSink};
 use crate::objective::Objective;
 use crate::tokenizer::Tokenizer;
 use crate::train::{Parts, RunFolder, RunPlan, Start, prepare_device};
@@ -150,11 +151,40 @@ pub fn check_same_tokenizer(
     }
 }
 
+/// Waits for the other ranks, unless nothing will be trained.
+///
+/// # Errors
+/// When a rank does not come.
+pub fn meet(request: &TrainingRequest) -> Result<Rendezvous> {
+    let (launch, config) = (LaunchEnv::read()?, request.config.dist.clone());
+    match request.dry_run {
+        true => Ok(Rendezvous::without_others(launch, config)),
+        false => Rendezvous::meet(launch, config),
+    }
+}
+
+/// Rank 0 sees to it that no run is overwritten.
+///
+/// # Errors
+/// A bad request when one would be.
+pub fn check_folder(folder: &RunFolder, start: &Start, rendezvous: &Rendezvous) -> Result<()> {
+    let is_first = rendezvous.launch().rank == 0;
+    rendezvous.rank_zero_first("folder", || match is_first {
+        true => folder.check(start),
+        false => Ok(()),
+    })
+}
+
 /// Makes the run folder, trains, and tells what came of it; or tells the plan, for `--dry-run`.
 ///
 /// # Errors
 /// A bad request when the folder cannot be written; later what the device, the disk or the data do.
-pub fn run<O, D>(request: &TrainingRequest, parts: Parts<'_, D>, objective: O) -> Result<Output>
+pub fn run<O, D>(
+    request: &TrainingRequest,
+    parts: Parts<'_, D>,
+    objective: O,
+    rendezvous: Rendezvous,
+) -> Result<Output>
 where
     O: Objective<Batch = D::Batch>,
     D: Dataset,
@@ -162,22 +192,31 @@ where
     if request.dry_run {
         return dry_run_output(&parts.plan);
     }
-    let device = prepare_device(parts.config, &parts.launch)?;
+    let device = prepare_device(parts.config, rendezvous.launch())?;
     let folder = parts.folder.clone();
     let max_steps = parts.plan.max_steps;
-    folder.create(&request.config.to_toml())?;
-    logging::tee_into(&folder.log())?;
+    let is_first = rendezvous.launch().rank == 0;
+    rendezvous.rank_zero_first("run folder", || {
+        if is_first {
+            folder.create(&request.config.to_toml())?;
+        }
+        logging::tee_into(&folder.log())
+    })?;
     log::info!("{}", parts.plan);
-    let mut trainer = parts.assemble(objective, device)?;
-    let step = trainer.state.step;
-    trainer
-        .sinks
-        .push(Box::new(JsonlSink::open(&folder.metrics(), step)?));
-    trainer
-        .sinks
-        .push(Box::new(ConsoleSink::new(step, max_steps)));
+    let group = rendezvous.group(device)?;
+    let mut trainer = parts.assemble(objective, device, group)?;
+    if is_first {
+        trainer.sinks = sinks(&folder, trainer.state.step, max_steps)?;
+    }
     let summary = trainer.run()?;
     summary::output(folder.path(), &trainer.state, &summary)
+}
+
+fn sinks(folder: &RunFolder, step: u64, max_steps: u64) -> Result<Vec<Box<dyn MetricSink>>> {
+    Ok(vec![
+        Box::new(JsonlSink::open(&folder.metrics(), step)?),
+        Box::new(ConsoleSink::new(step, max_steps)),
+    ])
 }
 
 fn dry_run_output(plan: &RunPlan) -> Result<Output> {

@@ -30,8 +30,8 @@ pub use original_env::Purpose;
 pub use presets::{PRESETS, preset};
 pub use section::{Key, Section};
 pub use sections::{
-    CheckpointConfig, DataConfig, GenerateConfig, ModelSection, OptimConfig, PrepareConfig,
-    RunConfig, TokenizerConfig, TrainConfig, ValidateConfig,
+    CheckpointConfig, DataConfig, DistConfig, GenerateConfig, ModelSection, OptimConfig,
+    PrepareConfig, RunConfig, TokenizerConfig, TrainConfig, ValidateConfig,
 };
 pub use suggestion::did_you_mean;
 
@@ -57,6 +57,8 @@ pub struct Config {
     pub optim: OptimConfig,
     /// `[validate]`
     pub validate: ValidateConfig,
+    /// `[dist]`
+    pub dist: DistConfig,
     /// `[checkpoint]`
     pub checkpoint: CheckpointConfig,
     /// `[lora]`
@@ -75,7 +77,7 @@ pub struct Config {
 
 impl Config {
     /// The sections, each by its table's name.
-    pub(crate) fn sections_mut(&mut self) -> [&mut dyn Section; 15] {
+    pub(crate) fn sections_mut(&mut self) -> [&mut dyn Section; 16] {
         [
             &mut self.prepare,
             &mut self.run,
@@ -85,6 +87,7 @@ impl Config {
             &mut self.train,
             &mut self.optim,
             &mut self.validate,
+            &mut self.dist,
             &mut self.checkpoint,
             &mut self.lora,
             &mut self.dpo,

@@ -142,6 +142,8 @@ section! {
         activation_checkpointing: Recompute = Recompute::None,
         /// Non-finite steps in a row before the run stops with a checkpoint.
         max_skipped_steps: u64 = 5,
+        /// Steps between comparisons of all ranks' weights, bit by bit (0: only at the start).
+        check_replicas_every: u64 = 500,
         /// Fused kernels: only "auto" in this version.
         kernels: Auto = Auto::Auto,
         /// CUDA graphs: only "auto" in this version.
@@ -186,6 +188,18 @@ section! {
         early_stopping_patience: u64 = 0,
         /// Steps at the start during which a validation without a new best is not counted.
         early_stopping_skip_steps: u64 = 0,
+    }
+}
+
+section! {
+    /// Several processes (torchrun): limits of time, and how gradients travel.
+    DistConfig in "dist" {
+        /// Seconds until ranks that have not come count as missing.
+        init_timeout_seconds: u64 = 300,
+        /// Seconds that a collective operation may take: more than the slowest checkpoint, less than one would wait.
+        timeout_seconds: u64 = 600,
+        /// Megabytes (2^20 bytes) of gradients that are all-reduced together.
+        bucket_megabytes: u64 = 25,
     }
 }
 

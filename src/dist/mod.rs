@@ -1,14 +1,27 @@
 //! The processes of a job, and what they say to each other.
+//!
+//! A job begins with what the launcher says ([`LaunchEnv`]); its ranks meet at a store ([`Rendezvous`]) and form a
+//! [`ProcessGroup`]: torch's own (`c10d`), or one process by itself. [`GradReducer`] is torch's DDP engine. The room
+//! knows nothing of models or training, and stands on `torch` and `config` alone.
 
+mod c10d;
+mod grad_reducer;
 mod launch_env;
+mod rendezvous;
+mod replicas;
+mod roll;
+mod watchdog;
 
-pub use launch_env::LaunchEnv;
+pub use grad_reducer::{GradReducer, MicroBatch};
+pub use launch_env::{LaunchEnv, Meeting, ServedBy};
+pub use rendezvous::Rendezvous;
+pub use replicas::check_replicas;
 
-use anyhow::Result;
-use tch::Tensor;
+use anyhow::{Error, Result};
+use tch::{Device, Kind, Tensor};
 
-/// Collective operations; every rank must reach each of them. One process is a group of its own, so that no caller
-/// asks whether the run is distributed.
+/// Collective operations; every rank must reach each of them, in the same order. One process is a group of its own, so
+/// that no caller asks whether the run is distributed.
 pub trait ProcessGroup {
     /// This process's number among all.
     fn rank(&self) -> u64;
@@ -19,11 +32,49 @@ pub trait ProcessGroup {
     /// # Errors
     /// When a rank is gone or late.
     fn all_reduce_sum(&self, tensor: &mut Tensor) -> Result<()>;
-    /// Returns when every rank has come here.
+    /// Replaces the tensor by rank 0's.
     ///
     /// # Errors
     /// When a rank is gone or late.
-    fn barrier(&self) -> Result<()>;
+    fn broadcast(&self, tensor: &mut Tensor) -> Result<()>;
+    /// The tensors of all ranks, which have one shape: [ranks, ...].
+    ///
+    /// # Errors
+    /// When a rank is gone or late.
+    fn all_gather(&self, tensor: &Tensor) -> Result<Tensor>;
+    /// What averages the gradients of these parameters, which every rank names in the same order.
+    ///
+    /// # Errors
+    /// When the ranks' parameters differ, or a rank is gone.
+    fn grad_reducer(&self, params: &[Tensor], names: &[String]) -> Result<GradReducer>;
+    /// The error of a collective operation, with the ranks that caused it.
+    fn explain(&self, error: Error) -> Error;
+}
+
+/// Returns when every rank has come here.
+///
+/// # Errors
+/// When a rank is gone or late.
+pub fn barrier(group: &dyn ProcessGroup) -> Result<()> {
+    group.all_reduce_sum(&mut Tensor::from_slice(&[0_i64]))
+}
+
+/// Rank 0's text, on every rank.
+///
+/// # Errors
+/// When a rank is gone or late.
+pub fn broadcast_text(group: &dyn ProcessGroup, text: &str) -> Result<String> {
+    let mut length = Tensor::from_slice(&[text.len() as i64]);
+    group.broadcast(&mut length)?;
+    let size = [length.int64_value(&[0])];
+    let mut bytes = match group.rank() {
+        0 => Tensor::from_slice(text.as_bytes()),
+        _ => Tensor::zeros(size, (Kind::Uint8, Device::Cpu)),
+    };
+    if size != [0] {
+        group.broadcast(&mut bytes)?;
+    }
+    Ok(String::from_utf8(Vec::try_from(&bytes)?)?)
 }
 
 /// A job of one process.
@@ -43,7 +94,19 @@ impl ProcessGroup for SingleProcess {
         Ok(())
     }
 
-    fn barrier(&self) -> Result<()> {
+    fn broadcast(&self, _tensor: &mut Tensor) -> Result<()> {
         Ok(())
+    }
+
+    fn all_gather(&self, tensor: &Tensor) -> Result<Tensor> {
+        Ok(tensor.unsqueeze(0))
+    }
+
+    fn grad_reducer(&self, _params: &[Tensor], _names: &[String]) -> Result<GradReducer> {
+        Ok(GradReducer::none())
+    }
+
+    fn explain(&self, error: Error) -> Error {
+        error
     }
 }

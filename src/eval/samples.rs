@@ -31,9 +31,9 @@ impl Evaluator for Samples {
     fn evaluate(
         &mut self,
         model: &Transformer,
-        _group: &dyn ProcessGroup,
+        group: &dyn ProcessGroup,
     ) -> Result<Vec<(&'static str, f64)>> {
-        if self.config.prompts.is_empty() {
+        if self.config.prompts.is_empty() || group.rank() != 0 {
             return Ok(Vec::new());
         }
         let prompts: Result<Vec<_>> = self

@@ -1,11 +1,40 @@
 //! Declarations of `native/`: see the C++ files for what each function does.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 use torch_sys::C_tensor;
 
 pub(super) type Message = *mut c_char;
 
+/// Opaque C++ objects, each freed by its own function.
+#[repr(C)]
+pub(super) struct StoreHandle([u8; 0]);
+#[repr(C)]
+pub(super) struct GroupHandle([u8; 0]);
+#[repr(C)]
+pub(super) struct ReducerHandle([u8; 0]);
+
+/// `NewNccl` of `c10d.h`, found in the CUDA part's library.
+pub(super) type NewNccl = unsafe extern "C" fn(
+    store: *const c_void,
+    rank: c_int,
+    size: c_int,
+    timeout_ms: i64,
+    cuda_index: c_int,
+    out: *mut c_void,
+) -> Message;
+
+/// `ReducerTimes` of `reducer.cpp`.
+#[repr(C)]
+#[derive(Default)]
+pub(super) struct ReducerTimes {
+    pub(super) buckets: i64,
+    pub(super) backward_ns: i64,
+    pub(super) communication_ns: i64,
+    pub(super) overlap_ns: i64,
+}
+
 unsafe extern "C" {
+    pub(super) fn lt_quiet_log() -> Message;
     pub(super) fn lt_free_message(message: Message);
     pub(super) fn lt_fused_adamw(
         params: *const *mut C_tensor,
@@ -36,4 +65,59 @@ unsafe extern "C" {
     pub(super) fn lt_set_rng_state(cuda_index: c_int, state: *const C_tensor) -> Message;
     pub(super) fn lt_require_determinism() -> Message;
     pub(super) fn lt_cuda_peak_bytes(cuda_index: c_int, out: *mut i64) -> Message;
+    pub(super) fn lt_store_open(
+        host: *const c_char,
+        port: u16,
+        serve: bool,
+        world_size: usize,
+        prefix: *const c_char,
+        timeout_ms: i64,
+        out: *mut *mut StoreHandle,
+    ) -> Message;
+    pub(super) fn lt_store_free(store: *mut StoreHandle);
+    pub(super) fn lt_store_set(
+        store: *mut StoreHandle,
+        key: *const c_char,
+        value: *const c_char,
+    ) -> Message;
+    pub(super) fn lt_store_get(
+        store: *mut StoreHandle,
+        key: *const c_char,
+        out: *mut *mut c_char,
+    ) -> Message;
+    pub(super) fn lt_group_join(
+        store: *const StoreHandle,
+        rank: c_int,
+        size: c_int,
+        timeout_ms: i64,
+        interface: *const c_char,
+        new_nccl: Option<NewNccl>,
+        cuda_index: c_int,
+        out: *mut *mut GroupHandle,
+    ) -> Message;
+    pub(super) fn lt_group_free(group: *mut GroupHandle);
+    pub(super) fn lt_all_reduce_sum(group: *mut GroupHandle, tensor: *const C_tensor) -> Message;
+    pub(super) fn lt_broadcast(
+        group: *mut GroupHandle,
+        tensor: *const C_tensor,
+        root: c_int,
+    ) -> Message;
+    pub(super) fn lt_all_gather(
+        group: *mut GroupHandle,
+        tensor: *const C_tensor,
+        out: *const C_tensor,
+    ) -> Message;
+    pub(super) fn lt_reducer_new(
+        group: *const GroupHandle,
+        params: *const *mut C_tensor,
+        names: *const *const c_char,
+        count: usize,
+        bucket_bytes: usize,
+        out: *mut *mut ReducerHandle,
+    ) -> Message;
+    pub(super) fn lt_reducer_free(reducer: *mut ReducerHandle);
+    pub(super) fn lt_reducer_before_forward(reducer: *mut ReducerHandle, reduce: bool) -> Message;
+    pub(super) fn lt_reducer_before_backward(reducer: *mut ReducerHandle) -> Message;
+    pub(super) fn lt_reducer_check(reducer: *mut ReducerHandle) -> Message;
+    pub(super) fn lt_reducer_times(reducer: *mut ReducerHandle, out: *mut ReducerTimes) -> Message;
 }

@@ -2,35 +2,56 @@
 
 #![allow(unsafe_code)]
 
+mod c10d;
 mod catch;
 mod device;
 mod ffi;
 mod foreach;
+mod nccl;
+mod reducer;
 mod runtime;
 
+pub use c10d::{Group, Membership, Store, StoreAddress};
 pub use catch::{catch, install_panic_hook};
 pub use device::{device_name, load_accelerator};
 pub use foreach::{AdamWStep, fused_adamw, global_norm, reset_grads, scale};
+pub use nccl::{HAS_CUDA_PART, open_cuda_part};
+pub use reducer::{Reducer, ReducerTimes};
 pub use runtime::{
-    cuda_peak_bytes, process_cpu_time, report_file_size_limit, require_determinism, rng_state,
-    set_rng_state, set_threads,
+    cuda_peak_bytes, end_process, process_cpu_time, quiet_log, report_file_size_limit,
+    require_determinism, rng_state, set_rng_state, set_threads,
 };
 
 use anyhow::{Result, anyhow};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString, c_char};
 
 /// Turns a message of `native/` into an error, without the C++ stack that libtorch appends.
 fn check(message: ffi::Message) -> Result<()> {
     if message.is_null() {
         return Ok(());
     }
-    // SAFETY: a non-null message is a NUL-terminated string made by `strdup`, owned by us until freed here.
-    let text = unsafe {
-        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
-        ffi::lt_free_message(message);
-        text
-    };
+    // SAFETY: a non-null message is a NUL-terminated string made by `strdup`, owned by us.
+    let text = unsafe { take_text(message) };
     Err(anyhow!("libtorch: {}", without_stack(&text)))
+}
+
+/// Copies a text of `native/` and frees it.
+///
+/// # Safety
+/// `text` is a NUL-terminated string made by `strdup`, not used again.
+unsafe fn take_text(text: *mut c_char) -> String {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let copy = CStr::from_ptr(text).to_string_lossy().into_owned();
+        ffi::lt_free_message(text);
+        copy
+    }
+}
+
+/// A text as C wants it; what follows a NUL is dropped.
+fn c_string(text: &str) -> CString {
+    let text = text.split('\0').next().unwrap_or_default();
+    CString::new(text).unwrap_or_default()
 }
 
 /// The first part of a libtorch message: what follows is a C++ stack, which helps no user.

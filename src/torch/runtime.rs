@@ -5,6 +5,13 @@ use anyhow::{Context, Result};
 use std::ffi::c_int;
 use tch::{Device, Tensor};
 
+/// From now on libtorch logs errors only, unless `TORCH_CPP_LOG_LEVEL` says otherwise. To be called before any thread is
+/// started.
+pub fn quiet_log() {
+    // SAFETY: sets a variable of the environment, which no other thread reads yet.
+    let _ = check(unsafe { ffi::lt_quiet_log() });
+}
+
 /// State of the device's default random generator: a uint8 tensor on the CPU.
 ///
 /// # Errors
@@ -48,10 +55,14 @@ pub fn cuda_peak_bytes(index: usize) -> Result<u64> {
     Ok(bytes.unsigned_abs())
 }
 
-/// Sets the CPU threads of libtorch. 0: `OMP_NUM_THREADS` if set (as torchrun does), else the cores.
-pub fn set_threads(threads: usize) {
+/// Sets the CPU threads of libtorch. 0: `OMP_NUM_THREADS` if set (as torchrun does), else this process's part of the
+/// cores, which it shares with `local_world_size` processes, itself included.
+pub fn set_threads(threads: usize, local_world_size: usize) {
     let from_environment = || std::env::var("OMP_NUM_THREADS").ok()?.parse().ok();
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = || {
+        let all = std::thread::available_parallelism().map_or(1, usize::from);
+        (all / local_world_size.max(1)).max(1)
+    };
     let threads = match threads {
         0 => from_environment()
             .filter(|&threads| threads > 0)
@@ -80,6 +91,13 @@ pub fn process_cpu_time() -> Option<std::time::Duration> {
     let seconds = u64::try_from(time.tv_sec).ok()?;
     (status == 0)
         .then(|| std::time::Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0)))
+}
+
+/// Ends the process at once: nothing is flushed, and no thread of libtorch that still waits for another rank is waited
+/// for.
+pub fn end_process(exit_code: u8) -> ! {
+    // SAFETY: does not return, and runs no code of ours.
+    unsafe { libc::_exit(c_int::from(exit_code)) }
 }
 
 /// From now on a file that would grow beyond the process's limit (`ulimit -f`) is an error of the write, with a

@@ -8,6 +8,7 @@ mod plan;
 mod run_folder;
 mod signals;
 mod state;
+mod step;
 mod step_report;
 mod trainer;
 mod validation;

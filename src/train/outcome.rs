@@ -15,6 +15,8 @@ pub struct Limits {
     pub grad_clip: f64,
     /// Steps in a row without a finite gradient.
     pub max_skipped_steps: u64,
+    /// When the ranks' weights are compared.
+    pub check_replicas: Cadence,
     /// When validations are due.
     pub validate: Cadence,
     /// When they have been worse for too long.

@@ -8,7 +8,7 @@ use super::{
 use crate::checkpoint::{Checkpointer, Keep, Moments, Retention, RunIdentity};
 use crate::config::{Cadence, Config, ModelConfig, Precision};
 use crate::data::{DataLoader, Dataset, Order, Share};
-use crate::dist::{LaunchEnv, ProcessGroup, SingleProcess};
+use crate::dist::{LaunchEnv, ProcessGroup};
 use crate::eval::{Evaluator, Samples};
 use crate::metrics::peak_flops;
 use crate::model::{ModelOptions, Transformer};
@@ -19,6 +19,7 @@ use crate::torch;
 use crate::weights::hf;
 use anyhow::Result;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use tch::{Device, Kind, nn};
 
@@ -38,8 +39,6 @@ pub struct Parts<'a, D> {
     pub val: Arc<D>,
     /// Sizes and lengths.
     pub plan: RunPlan,
-    /// This process's place in the job.
-    pub launch: LaunchEnv,
     /// The run's folder, checked but not made.
     pub folder: RunFolder,
     /// How the run begins.
@@ -51,44 +50,52 @@ pub struct Parts<'a, D> {
 }
 
 impl<D: Dataset> Parts<'_, D> {
-    /// Puts everything together on the device that [`prepare_device`] gave, but for the sinks.
+    /// Puts everything together on the device that [`prepare_device`] gave, but for the sinks. Every rank ends with
+    /// rank 0's weights.
     ///
     /// # Errors
-    /// When weights or state cannot be loaded.
+    /// When weights or state cannot be loaded, or a rank is gone.
     pub fn assemble<O: Objective<Batch = D::Batch>>(
         self,
         objective: O,
         device: Device,
+        group: Rc<dyn ProcessGroup>,
     ) -> Result<Trainer<O, D>> {
         let config = self.config;
         let config_toml = config.to_toml();
         let (store, model) = self.build_model(device)?;
         let groups = param_groups(&store, config.optim.weight_decay);
         let mut optimizer = AdamW::new(groups, config.optim.betas, config.optim.eps);
-        let batch = BatchPlan::new(&config.train, self.launch.world_size);
-        let checkpointer = self.checkpointer(config_toml);
+        let batch = BatchPlan::new(&config.train, group.world_size());
+        let checkpointer = self.checkpointer(config_toml, Rc::clone(&group));
         let start_at =
             |step| TrainState::starting_at(step, batch.rows_per_step(), batch.tokens_per_step());
         let state = match self.resume(&checkpointer, &store, &mut optimizer)? {
             Some(state) => self.adjust(state, start_at),
             None => {
                 self.fill_weights(&store, &model)?;
+                seed_generators(config.run.seed, group.rank());
                 start_at(self.start_step.unwrap_or(0))
             }
         };
+        let (names, params) = optimizer.parameters();
+        params
+            .iter()
+            .try_for_each(|param| group.broadcast(&mut param.detach()))?;
         let evaluators = self.evaluators();
         Ok(Trainer {
             objective,
             model,
             optimizer,
             schedule: Schedule::new(&config.optim, self.plan.max_steps),
-            loader: self.loader(&batch, &state),
+            loader: self.loader(&batch, &state, group.rank()),
             validation: Validation::new(Arc::clone(&self.val), config.validate.batches, batch),
             evaluators,
             checkpointer,
             saving: config.checkpoint.clone(),
             sinks: Vec::new(),
-            group: Box::new(SingleProcess) as Box<dyn ProcessGroup>,
+            reducer: group.grad_reducer(&params, &names)?,
+            group,
             plan: batch,
             limits: self.limits(),
             signals: Signals::watch()?,
@@ -117,7 +124,7 @@ impl<D: Dataset> Parts<'_, D> {
         }
     }
 
-    fn checkpointer(&self, config_toml: String) -> Checkpointer {
+    fn checkpointer(&self, config_toml: String, group: Rc<dyn ProcessGroup>) -> Checkpointer {
         let config = &self.config.checkpoint;
         let keep_best = if config.keep_best {
             Keep::Always
@@ -136,6 +143,7 @@ impl<D: Dataset> Parts<'_, D> {
             },
             keep_best,
             identity,
+            group,
         )
     }
 
@@ -174,7 +182,7 @@ impl<D: Dataset> Parts<'_, D> {
         }
     }
 
-    fn loader(&self, batch: &BatchPlan, state: &TrainState) -> DataLoader<D> {
+    fn loader(&self, batch: &BatchPlan, state: &TrainState, rank: u64) -> DataLoader<D> {
         let order = match self.config.data.shuffle {
             true => Order::Shuffled {
                 seed: self.config.run.seed,
@@ -183,7 +191,7 @@ impl<D: Dataset> Parts<'_, D> {
         };
         let share = Share {
             rows: batch.micro_batch_size,
-            rank: 0,
+            rank,
             world_size: batch.world_size,
         };
         DataLoader::new(
@@ -209,6 +217,7 @@ impl<D: Dataset> Parts<'_, D> {
             max_steps: self.plan.max_steps,
             grad_clip: self.config.optim.grad_clip,
             max_skipped_steps: self.config.train.max_skipped_steps,
+            check_replicas: Cadence::new(self.config.train.check_replicas_every),
             validate: Cadence::new(config.every),
             patience: Patience {
                 validations: config.early_stopping_patience,
@@ -222,7 +231,7 @@ impl<D: Dataset> Parts<'_, D> {
             .and_then(|name| peak_flops(&name, self.config.train.precision));
         Speed {
             flops_per_token: self.plan.flops_per_token,
-            peak_flops: peak.map(|peak| peak * self.launch.world_size as f64),
+            peak_flops: peak.map(|peak| peak * self.plan.world_size as f64),
             device,
             precision: match compute_kind(self.config.train.precision, device) {
                 Kind::BFloat16 => "bf16",
@@ -238,12 +247,17 @@ impl<D: Dataset> Parts<'_, D> {
 /// When the device is not there.
 pub fn prepare_device(config: &Config, launch: &LaunchEnv) -> Result<Device> {
     let device = launch.select_device(config.run.device)?;
-    torch::set_threads(config.run.threads);
+    torch::set_threads(config.run.threads, launch.local_world_size);
     if config.run.deterministic {
         torch::require_determinism()?;
     }
-    tch::manual_seed(i64::from_ne_bytes(config.run.seed.to_ne_bytes()));
+    seed_generators(config.run.seed, launch.rank);
     Ok(device)
+}
+
+/// Each rank draws its own random numbers.
+fn seed_generators(seed: u64, rank: u64) {
+    tch::manual_seed(i64::from_ne_bytes(seed.wrapping_add(rank).to_ne_bytes()));
 }
 
 /// The kind that weights are cast to for the forward pass: `auto` is fp32 on CPU and bf16 on CUDA.

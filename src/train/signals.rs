@@ -1,5 +1,6 @@
 //! SIGTERM, SIGINT and SIGUSR1: finish the step, save, exit.
 
+use crate::dist::ProcessGroup;
 use anyhow::Result;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
@@ -7,6 +8,9 @@ use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
+use tch::Tensor;
+
+const ALL: [i32; 3] = [SIGTERM, SIGINT, SIGUSR1];
 
 /// A signal that asks the run to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +48,7 @@ impl Signals {
     pub fn watch() -> Result<Self> {
         let received = Arc::new(AtomicUsize::new(0));
         let second = Arc::new(AtomicBool::new(false));
-        for signal in [SIGTERM, SIGINT, SIGUSR1] {
+        for signal in ALL {
             // In this order: the first signal finds `second` false, sets it, and is noted.
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&second))?;
             flag::register(signal, Arc::clone(&second))?;
@@ -57,10 +61,18 @@ impl Signals {
         Ok(Self { received })
     }
 
-    /// The signal that has come, if one has.
-    #[must_use]
-    pub fn received(&self) -> Option<Signal> {
-        let number = i32::try_from(self.received.load(Ordering::Relaxed)).ok()?;
-        (number != 0).then_some(Signal(number))
+    /// The signal that has come to any rank, the same on all of them.
+    ///
+    /// # Errors
+    /// When a rank is gone.
+    pub fn agree(&self, group: &dyn ProcessGroup) -> Result<Option<Signal>> {
+        let received = self.received.load(Ordering::Relaxed);
+        let votes = ALL.map(|signal| i64::from(signal.unsigned_abs() as usize == received));
+        let mut votes = Tensor::from_slice(&votes);
+        group.all_reduce_sum(&mut votes)?;
+        let came = (0_i64..)
+            .zip(ALL)
+            .find(|(index, _)| votes.int64_value(&[*index]) > 0);
+        Ok(came.map(|(_, signal)| Signal(signal)))
     }
 }

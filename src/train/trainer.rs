@@ -1,21 +1,22 @@
 //! The loop. It never asks which objective it is running.
 
-use super::step_report::{PendingStep, Speed, Tally};
+use super::step_report::{PendingStep, Speed};
 use super::{BatchPlan, Limits, Signals, Stopped, Summary, TrainState, Validation, Verdict};
 use crate::checkpoint::{Checkpointer, Standing};
 use crate::config::{Cadence, CheckpointConfig};
-use crate::data::{Batch, Counts, DataLoader, Dataset};
-use crate::dist::ProcessGroup;
+use crate::data::{DataLoader, Dataset};
+use crate::dist::{self, GradReducer, ProcessGroup};
 use crate::eval::Evaluator;
 use crate::metrics::{MetricSink, Record, Split};
-use crate::model::{Pass, Transformer};
+use crate::model::Transformer;
 use crate::objective::Objective;
-use crate::optim::{AdamW, Schedule, clip_grad_norm};
+use crate::optim::{AdamW, Schedule};
 use crate::torch;
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Instant;
-use tch::{Tensor, nn};
+use tch::nn;
 
 /// A run of one objective over one kind of data; a wrong pairing does not compile. All parts come finished.
 pub struct Trainer<O: Objective, D: Dataset<Batch = O::Batch>> {
@@ -42,7 +43,9 @@ pub struct Trainer<O: Objective, D: Dataset<Batch = O::Batch>> {
     /// Where numbers go; empty on all ranks but 0.
     pub sinks: Vec<Box<dyn MetricSink>>,
     /// The other ranks.
-    pub group: Box<dyn ProcessGroup>,
+    pub group: Rc<dyn ProcessGroup>,
+    /// What averages the gradients over them.
+    pub reducer: GradReducer,
     /// How a step is cut.
     pub plan: BatchPlan,
     /// When it ends.
@@ -73,14 +76,11 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
     pub fn run(&mut self) -> Result<Summary> {
         let started = Instant::now();
         let mut progress = Progress::default();
-        if self.saving.initial && self.state.step == 0 {
-            self.save(&mut progress, Standing::Ordinary)?;
-        }
-        let first = self.state.step;
-        let stopped = self.train(&mut progress)?;
-        if self.state.step > first {
-            self.finish(&mut progress, stopped)?;
-        }
+        let stopped = self.train_to_the_end(&mut progress);
+        let stopped = stopped
+            .with_context(|| format!("after step {}", self.state.step))
+            .map_err(|error| self.group.explain(error))?;
+        self.log_reducer_times()?;
         let checkpoint = progress.checkpoint.map(|(_, dir)| dir);
         Ok(Summary {
             stopped,
@@ -89,6 +89,19 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
             checkpoint,
             elapsed: started.elapsed(),
         })
+    }
+
+    fn train_to_the_end(&mut self, progress: &mut Progress) -> Result<Stopped> {
+        self.check_replicas()?;
+        if self.saving.initial && self.state.step == 0 {
+            self.save(progress, Standing::Ordinary)?;
+        }
+        let first = self.state.step;
+        let stopped = self.train(progress)?;
+        if self.state.step > first {
+            self.finish(progress, stopped)?;
+        }
+        Ok(stopped)
     }
 
     fn train(&mut self, progress: &mut Progress) -> Result<Stopped> {
@@ -101,7 +114,7 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
             self.settle(progress)?;
             step.seconds = began.elapsed().as_secs_f64();
             progress.pending = Some(step);
-            if let Some(signal) = self.signals.received() {
+            if let Some(signal) = self.signals.agree(self.group.as_ref())? {
                 log::warn!("{}: ending after step {}", signal.name(), self.state.step);
                 return Ok(Stopped::Signal(signal));
             }
@@ -111,58 +124,8 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
     }
 
     fn guarded_step(&mut self) -> Result<PendingStep> {
-        let (step, rank) = (self.state.step + 1, self.group.rank());
-        torch::catch(|| self.train_step())
-            .with_context(|| format!("rank {rank}, step {step}: training failed"))
-    }
-
-    /// One optimizer step. Nothing is read back from the device.
-    fn train_step(&mut self) -> Result<PendingStep> {
-        let device = self.store.device();
-        let batches = (0..self.plan.grad_accum_steps)
-            .map(|_| self.loader.next_batch())
-            .collect::<Result<Vec<_>>>()?;
-        let counts = self.global_counts(&batches)?;
-        self.optimizer.reset_grads()?;
-        let mut tally = Tally::default();
-        for batch in batches {
-            let sums = self
-                .objective
-                .loss_sum(&self.model, &batch.to_device(device), Pass::Train);
-            // The ranks' gradients are averaged, so each counts for as many as there are.
-            let loss = tally.add(sums, counts) * self.group.world_size() as f64;
-            loss.f_backward()?;
-        }
-        let clipped = clip_grad_norm(&self.optimizer.gradients()?, self.limits.grad_clip)?;
-        let lr = self.schedule.lr(self.state.step);
-        let lr_on_device = Tensor::from_slice(&[lr as f32]).squeeze().to_device(device);
-        self.optimizer.step(&lr_on_device, &clipped.non_finite)?;
-        self.state.step += 1;
-        self.state.tokens_seen += counts.tokens.unsigned_abs();
-        self.state.train_loader = self.loader.state();
-        Ok(PendingStep {
-            step: self.state.step,
-            sums: tally.finish(self.group.as_ref())?,
-            grad_norm: clipped.norm,
-            lr,
-            tokens: counts.tokens,
-            tokens_seen: self.state.tokens_seen,
-            epoch: self.loader.epoch(),
-            seconds: 0.0,
-        })
-    }
-
-    fn global_counts(&self, batches: &[D::Batch]) -> Result<Counts> {
-        let mut local = Counts::default();
-        batches.iter().for_each(|batch| local += batch.counts());
-        let mut sums = Tensor::from_slice(&[local.targets, local.examples, local.tokens]);
-        self.group.all_reduce_sum(&mut sums)?;
-        let at = |index| sums.int64_value(&[index]);
-        Ok(Counts {
-            targets: at(0),
-            examples: at(1),
-            tokens: at(2),
-        })
+        let step = self.state.step + 1;
+        torch::catch(|| self.train_step()).with_context(|| format!("step {step}: training failed"))
     }
 
     /// Reads the last launched step's numbers and logs them.
@@ -202,6 +165,9 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
             Verdict::Worse
         };
         self.evaluate(progress)?;
+        if self.limits.check_replicas.is_due(step, last_step) {
+            self.check_replicas()?;
+        }
         if verdict == Verdict::Best {
             self.save(progress, Standing::Best)?;
         } else if Cadence::new(self.saving.every).is_due(step, last_step) {
@@ -219,9 +185,8 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
                 self.group.as_ref(),
             )
         };
-        let (step, rank) = (self.state.step, self.group.rank());
-        let result = torch::catch(validate)
-            .with_context(|| format!("rank {rank}, after step {step}: validation failed"))?;
+        let step = self.state.step;
+        let result = torch::catch(validate).context("validation failed")?;
         progress.val_loss = Some(result.loss);
         self.log(&result.record(step))?;
         let patience = self.limits.patience;
@@ -289,6 +254,29 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
         if wanted && !saved {
             self.save(progress, Standing::Ordinary)?;
         }
-        self.group.barrier()
+        dist::barrier(self.group.as_ref())
+    }
+
+    /// Every rank must have the same weights, bit by bit.
+    fn check_replicas(&self) -> Result<()> {
+        let mut variables: Vec<_> = self.store.variables().into_iter().collect();
+        variables.sort_by(|a, b| a.0.cmp(&b.0));
+        let (names, tensors): (Vec<_>, Vec<_>) = variables.into_iter().unzip();
+        let step = self.state.step;
+        dist::check_replicas(self.group.as_ref(), &names, &tensors)
+            .with_context(|| format!("after step {step}"))
+    }
+
+    fn log_reducer_times(&self) -> Result<()> {
+        if let Some(times) = self.reducer.times()? {
+            log::debug!(
+                "gradients: {} buckets; backward {:?}, communication {:?}, both at once {:?} a step",
+                times.buckets,
+                times.backward,
+                times.communication,
+                times.overlap
+            );
+        }
+        Ok(())
     }
 }

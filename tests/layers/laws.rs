@@ -182,7 +182,7 @@ pub(super) fn one_loop(sources: &[Source]) -> Vec<String> {
         let lines = sources.iter().flat_map(|source| &source.lines);
         lines.filter(|line| line.contains(what)).count()
     };
-    let backward = count("backward()");
+    let backward = count(".backward()") + count(".f_backward()");
     let update = count("optimizer.step(");
     let mut breaches = Vec::new();
     if backward != 1 {

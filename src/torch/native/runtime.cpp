@@ -3,6 +3,9 @@
 
 #include <ATen/Context.h>
 #include <c10/core/CachingDeviceAllocator.h>
+#include <c10/util/Logging.h>
+
+#include <cstdlib>
 
 namespace {
 
@@ -16,6 +19,15 @@ at::Generator generator(int cuda_index) {
 extern "C" {
 
 void lt_free_message(char* message) { free(message); }
+
+// libtorch's own log: errors only, unless TORCH_CPP_LOG_LEVEL says otherwise. Its warnings come with C++ stacks, and
+// what they are about reaches the user as an error of ours.
+char* lt_quiet_log() {
+  return guarded([] {
+    setenv("TORCH_CPP_LOG_LEVEL", "ERROR", /*overwrite=*/0);
+    c10::initLogging();
+  });
+}
 
 // State of the default generator of the CPU (cuda_index -1) or of a GPU: a uint8 tensor on the CPU.
 char* lt_rng_state(int cuda_index, at::Tensor** out) {
