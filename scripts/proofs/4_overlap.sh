@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Communication runs while backward does, by the Reducer's own counters; a planted all-reduce after it is found out
+scripts=$(readlink -f scripts)
+cd "$WORK"
+python3 "$scripts/proofs/overlap.py" "$LLAMA_TRAIN"
+# The plant: no micro-batch is reduced by the engine; the gradients are summed after the loop.
+git clone --quiet "$scripts/.." planted
+cd planted
+sed -i 's|let place = if index == last {|let place = if index > last {|
+s|^        self.reducer.check()?;|        for mut grad in self.optimizer.gradients()? { self.group.all_reduce_sum(\&mut grad)?; grad /= self.group.world_size() as f64; }|' \
+  src/train/step.rs
+git diff --quiet && { echo "the plant found no place"; exit 1; }
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$scripts/../target}
+touch build.rs src/lib.rs src/main.rs
+cargo build --release --quiet --bin llama-train
+cp "$CARGO_TARGET_DIR/release/llama-train" ../planted-llama-train
+touch "$scripts/../build.rs" "$scripts/../src/lib.rs" "$scripts/../src/main.rs" # the target folder is shared
+cd ..
+if python3 "$scripts/proofs/overlap.py" "$WORK/planted-llama-train"; then
+  echo "the planted all-reduce was not found out"
+  exit 1
+fi
+echo "the planted all-reduce after backward fails the check"
