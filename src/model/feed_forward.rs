@@ -17,8 +17,8 @@ impl FeedForward {
         let (dim, hidden) = (config.dim, config.ffn_hidden_dim);
         Self {
             w1: Linear::new(&(path / "w1"), dim, hidden),
-            w2: Linear::new(&(path / "w2"), hidden, dim),
             w3: Linear::new(&(path / "w3"), dim, hidden),
+            w2: Linear::new(&(path / "w2"), hidden, dim),
         }
     }
 

@@ -71,8 +71,8 @@ impl Block {
 }
 
 impl Transformer {
-    /// Declares the weights below `path` under Meta's names, as fp32 zeros (norms: ones); fill them with
-    /// [`Self::initialize`] or from a file. Queries and keys are in the half-split rotary layout.
+    /// Declares the weights below `path` under Meta's names, in the order in which the forward pass uses them, as fp32
+    /// zeros (norms: ones); fill them with [`Self::initialize`] or from a file. Queries and keys are in the half-split rotary layout.
     ///
     /// # Errors
     /// When the shape is impossible: everything that is wrong with it, at once.
@@ -89,6 +89,10 @@ impl Transformer {
             )
         };
         let tok_embeddings = matrix("tok_embeddings");
+        let blocks =
+            (0..config.n_layers).map(|index| Block::new(&(path / "layers" / index), config));
+        let layers = blocks.collect();
+        let norm = RmsNorm::new(&(path / "norm"), config.dim, config.norm_eps);
         let weight = if config.tie_embeddings {
             tok_embeddings.shallow_clone()
         } else {
@@ -99,10 +103,8 @@ impl Transformer {
             compute: options.compute,
             device: path.device(),
             tok_embeddings,
-            layers: (0..config.n_layers)
-                .map(|index| Block::new(&(path / "layers" / index), config))
-                .collect(),
-            norm: RmsNorm::new(&(path / "norm"), config.dim, config.norm_eps),
+            layers,
+            norm,
             rope: Rope::new(config, path.device()),
             head: Head { weight },
         })

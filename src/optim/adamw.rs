@@ -93,15 +93,6 @@ impl AdamW {
         Ok(all)
     }
 
-    /// The names and tensors of all parameters, in one order.
-    #[must_use]
-    pub fn parameters(&self) -> (Vec<String>, Vec<Tensor>) {
-        let groups = || self.groups.iter().map(|(group, _)| group);
-        let names = groups().flat_map(|group| group.names.iter().cloned());
-        let params = groups().flat_map(|group| group.params.iter().map(Tensor::shallow_clone));
-        (names.collect(), params.collect())
-    }
-
     /// Drops the gradients.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ pub struct ReducerTimes {
 }
 
 impl Reducer {
-    /// For these parameters, which every rank names in the same order.
+    /// For these parameters, given in the order in which backward reaches them, the same on every rank.
     ///
     /// # Errors
     /// When the ranks' parameters differ, or a rank is gone.

@@ -18,10 +18,11 @@ use crate::tokenizer::Tokenizer;
 use crate::torch;
 use crate::weights::hf;
 use anyhow::Result;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use tch::{Device, Kind, nn};
+use tch::{Device, Kind, Tensor, nn};
 
 /// What a verb has found out before a device is touched.
 pub struct Parts<'a, D> {
@@ -78,7 +79,7 @@ impl<D: Dataset> Parts<'_, D> {
                 start_at(self.start_step.unwrap_or(0))
             }
         };
-        let (names, params) = optimizer.parameters();
+        let (names, params) = last_used_first(&store);
         params
             .iter()
             .try_for_each(|param| group.broadcast(&mut param.detach()))?;
@@ -253,6 +254,18 @@ pub fn prepare_device(config: &Config, launch: &LaunchEnv) -> Result<Device> {
     }
     seed_generators(config.run.seed, launch.rank);
     Ok(device)
+}
+
+/// The trainable weights as the backward pass gives their gradients, so that the reducer's buckets are the same from
+/// the first step on (which a resume repeats): the model declares its weights in the order of their use.
+fn last_used_first(store: &nn::VarStore) -> (Vec<String>, Vec<Tensor>) {
+    let variables = store.variables();
+    let by_address = |(name, tensor): (String, Tensor)| (tensor.data_ptr() as usize, name);
+    let names: HashMap<usize, String> = variables.into_iter().map(by_address).collect();
+    let used = store.trainable_variables().into_iter().rev();
+    let trainable = used.filter(Tensor::requires_grad);
+    let named = |tensor: Tensor| Some((names.get(&(tensor.data_ptr() as usize))?.clone(), tensor));
+    trainable.filter_map(named).unzip()
 }
 
 /// Each rank draws its own random numbers.

@@ -30,7 +30,8 @@ struct ReducerTimes {
   int64_t overlap_ns;
 };
 
-// Every rank gives the same parameters in the same order, which is checked. Gradients come out as the ranks' mean.
+// Every rank gives the same parameters in the order in which backward will give their gradients, which fills the
+// buckets as torch's own rebuilding after the first step would. Gradients come out as the ranks' mean.
 char* lt_reducer_new(const GroupHandle* group, TensorList params, const char* const* names, size_t count,
                      size_t bucket_bytes, ReducerHandle** out) {
   return guarded([&] {
@@ -41,7 +42,6 @@ char* lt_reducer_new(const GroupHandle* group, TensorList params, const char* co
     c10d::verify_params_across_processes(group->group, list, std::nullopt);
     auto first = std::min(kFirstBucketBytes, bucket_bytes);
     auto buckets = std::get<0>(c10d::compute_bucket_assignment_by_size(list, {first, bucket_bytes}));
-    std::reverse(buckets.begin(), buckets.end());  // gradients come from the last layer to the first
     auto reducer = std::make_shared<c10d::Reducer>(
         list, std::move(buckets), group->group, std::vector<bool>(count, false), static_cast<int64_t>(bucket_bytes),
         /*find_unused_parameters=*/false, /*gradient_as_bucket_view=*/true, std::move(name_of),
