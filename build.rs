@@ -31,6 +31,10 @@ fn main() {
         build_cuda_part(torch, &headers, &library);
         println!("cargo:rustc-cfg=cuda_part");
         println!("cargo:rustc-env=CUDA_PART={}", library.display());
+    } else if lib.join("libtorch_cuda.so").exists() {
+        println!(
+            "cargo:warning=no CUDA part: pip install nvidia-cuda-crt==13.0.88 nvidia-cuda-cccl==13.0.85 beside torch"
+        );
     }
 }
 
@@ -52,7 +56,9 @@ fn compiler(torch: &Path) -> cc::Build {
 /// The folders of CUDA's and NCCL's headers, if all are there.
 fn cuda_headers(torch: &Path) -> Option<Vec<PathBuf>> {
     let packages = torch.parent()?.join("nvidia");
-    println!("cargo:rerun-if-changed={}", packages.display());
+    if packages.exists() {
+        println!("cargo:rerun-if-changed={}", packages.display());
+    }
     let wanted = [
         ("cu13/include", "crt/host_defines.h"),
         ("cu13/include/cccl", "cuda/std/version"),

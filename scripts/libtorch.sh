@@ -4,6 +4,8 @@
 # environment with the right torch, and our own environment below ${XDG_CACHE_HOME:-~/.cache}/llama-train.
 
 TORCH_VERSION=2.11.0
+# torch's wheel brings most of CUDA's headers; these are the rest of what the CUDA part is compiled with.
+PACKAGES="torch==$TORCH_VERSION nvidia-cuda-crt==13.0.88 nvidia-cuda-cccl==13.0.85"
 
 die() { # what is wrong, remedies
   echo "error: $1" >&2
@@ -52,12 +54,13 @@ make_environment() { # folder
   done
   [ -n "$python" ] || die "Python 3.10 to 3.14 is needed to fetch libtorch; install it, or set LIBTORCH to an unpacked libtorch $TORCH_VERSION."
   echo "Once: fetching torch $TORCH_VERSION into $1 (about 5 GB, some minutes)" >&2
-  rm -rf "$1"
   mkdir -p "$(dirname "$1")"
+  [ -e "$1/.complete" ] || rm -rf "$1"
   "$python" -m venv "$1" >&2 || die "$python cannot make a virtual environment; install its venv module (on Debian and Ubuntu: apt install python3-venv)."
-  "$1/bin/pip" install --quiet --disable-pip-version-check "torch==$TORCH_VERSION" >&2 \
+  # shellcheck disable=SC2086 # several packages
+  "$1/bin/pip" install --quiet --disable-pip-version-check $PACKAGES >&2 \
     || die "pip could not install torch $TORCH_VERSION into $1; check the network and the free space there, then try again."
-  touch "$1/.complete"
+  echo "$PACKAGES" >"$1/.complete"
 }
 
 own_environment() {
@@ -65,7 +68,7 @@ own_environment() {
   mkdir -p "$(dirname "$dir")"
   (
     flock 9 # two starts at once make it once
-    [ -e "$dir/.complete" ] || make_environment "$dir"
+    [ "$(cat "$dir/.complete" 2>/dev/null)" = "$PACKAGES" ] || make_environment "$dir"
   ) 9>"$dir.lock" || exit 1
   use_environment "$dir"
 }

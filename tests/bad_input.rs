@@ -55,6 +55,10 @@ fn requests_that_cannot_be_are_refused_before_anything_is_made() {
             &["n_heads = 4 is not a multiple of n_kv_heads = 3"],
         ),
         (
+            stream(&["dist.timeout_seconds=0"]),
+            &["dist.timeout_seconds: must be at least 1"],
+        ),
+        (
             pretrain(&["model.preset=llama4-8b"]),
             &["there is no preset \"llama4-8b\"", "llama3-8b"],
         ),

@@ -9,7 +9,7 @@ use std::process::Command;
 /// A new flag is a visible change of this snapshot.
 #[test]
 fn help_of_every_verb() {
-    let verbs: [&[&str]; 7] = [
+    let verbs: [&[&str]; 8] = [
         &[],
         &["prep-data"],
         &["prep-data", "pretrain"],
@@ -17,6 +17,7 @@ fn help_of_every_verb() {
         &["pretrain"],
         &["generate"],
         &["bench"],
+        &["doctor"],
     ];
     let mut pages = String::new();
     for verb in verbs {
@@ -217,6 +218,31 @@ fn bench_reports_the_contracts_fields() {
         (&"cpu".into(), &"fp32".into())
     );
     assert!(fs::read_dir(dir.path()).unwrap().next().is_none());
+}
+
+#[test]
+fn doctor_says_what_was_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let outcome = llama_train(dir.path())
+        .args(["doctor", "--json"])
+        .assert()
+        .success();
+    let found: Value = serde_json::from_slice(&outcome.get_output().stdout).unwrap();
+    assert_eq!(
+        (&found["gloo"]["works"], &found["libtorch"]["works"]),
+        (&true.into(), &true.into())
+    );
+    assert!(
+        found["libtorch"]["found"]
+            .as_str()
+            .unwrap()
+            .starts_with("2.11.0, /"),
+        "{found}"
+    );
+    assert!(
+        found["nccl"]["found"].as_str().unwrap().len() > 20,
+        "{found}"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
-/// Train a Llama from raw text, on one CPU or GPU.
+/// Train a Llama from raw text, on one CPU or GPU, or on many under torchrun.
 #[derive(Debug, Parser)]
 #[command(name = "llama-train", version, arg_required_else_help = true)]
 pub(super) struct Cli {
@@ -48,6 +48,8 @@ pub(super) enum Verb {
         after_help = "Example:\n  llama-train bench --config configs/pretrain/124m.toml --json"
     )]
     Bench(Bench),
+    /// Say what this machine offers and what is missing
+    Doctor(Doctor),
 }
 
 #[derive(Debug, Subcommand)]
@@ -191,6 +193,12 @@ pub(super) struct Generate {
     /// Seed of the sampling
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    #[command(flatten)]
+    pub(super) common: Common,
 }
 
 #[derive(Debug, Args)]

@@ -59,6 +59,7 @@ impl Verb {
             Self::Pretrain(args) => &args.common,
             Self::Generate(args) => &args.common,
             Self::Bench(args) => &args.common,
+            Self::Doctor(args) => &args.common,
         }
     }
 
@@ -69,6 +70,7 @@ impl Verb {
             Self::Pretrain(args) => args.run(),
             Self::Generate(args) => args.run(),
             Self::Bench(args) => args.run(),
+            Self::Doctor(args) => args.run(),
         }
     }
 }

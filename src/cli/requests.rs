@@ -1,10 +1,10 @@
 //! From flags to what the verbs take.
 
-use super::args::{Bench, Common, Generate, Input, PrepPretrain, PrepTokenizer, Pretrain};
+use super::args::{Bench, Common, Doctor, Generate, Input, PrepPretrain, PrepTokenizer, Pretrain};
 use super::assignments::{self, Assignments};
 use crate::checkpoint::ResumeFrom;
 use crate::commands::training::TrainingRequest;
-use crate::commands::{Output, bench, generate, prep_data, pretrain};
+use crate::commands::{Output, bench, doctor, generate, prep_data, pretrain};
 use crate::config::{Config, Purpose, Sources};
 use anyhow::Result;
 
@@ -127,6 +127,13 @@ impl Generate {
             precision: config.train.precision,
             threads: config.run.threads,
         })
+    }
+}
+
+impl Doctor {
+    pub(super) fn run(&self) -> Result<Output> {
+        self.common.load(Assignments::default(), Purpose::Other)?;
+        Ok(doctor::run())
     }
 }
 

@@ -1,6 +1,7 @@
 //! One verb, one file.
 
 pub mod bench;
+pub mod doctor;
 pub mod generate;
 pub mod prep_data;
 pub mod pretrain;

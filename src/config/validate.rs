@@ -2,7 +2,8 @@
 
 use super::presets::{PRESETS, preset};
 use super::{
-    Config, ModelSection, OptimConfig, PrepareConfig, Problem, TrainConfig, WandbMode, did_you_mean,
+    Config, DistConfig, ModelSection, OptimConfig, PrepareConfig, Problem, TrainConfig, WandbMode,
+    did_you_mean,
 };
 use crate::bad_request;
 use anyhow::Result;
@@ -19,6 +20,7 @@ pub(super) fn problems(config: &Config) -> Result<Vec<Problem>> {
     train(&config.train, world_size()?, &mut problems);
     optim(&config.optim, &mut problems);
     generate(config, &mut problems);
+    dist(&config.dist, &mut problems);
     not_yet(config, &mut problems);
     Ok(problems)
 }
@@ -32,6 +34,17 @@ fn not_yet(config: &Config, problems: &mut Vec<Problem>) {
     ];
     for (key, asked) in asked {
         require(problems, key, !asked, "this version cannot do that yet");
+    }
+}
+
+fn dist(config: &DistConfig, problems: &mut Vec<Problem>) {
+    let values = [
+        ("dist.init_timeout_seconds", config.init_timeout_seconds),
+        ("dist.timeout_seconds", config.timeout_seconds),
+        ("dist.bucket_megabytes", config.bucket_megabytes),
+    ];
+    for (key, value) in values {
+        require(problems, key, value > 0, "must be at least 1");
     }
 }
 

@@ -34,6 +34,7 @@ pub(super) struct ReducerTimes {
 }
 
 unsafe extern "C" {
+    pub(super) fn lt_torch_version() -> *const c_char;
     pub(super) fn lt_quiet_log() -> Message;
     pub(super) fn lt_free_message(message: Message);
     pub(super) fn lt_fused_adamw(

@@ -18,8 +18,8 @@ pub use foreach::{AdamWStep, fused_adamw, global_norm, reset_grads, scale};
 pub use nccl::{HAS_CUDA_PART, open_cuda_part};
 pub use reducer::{Reducer, ReducerTimes};
 pub use runtime::{
-    cuda_peak_bytes, end_process, process_cpu_time, quiet_log, report_file_size_limit,
-    require_determinism, rng_state, set_rng_state, set_threads,
+    cuda_peak_bytes, end_process, library_path, process_cpu_time, quiet_log,
+    report_file_size_limit, require_determinism, rng_state, set_rng_state, set_threads, version,
 };
 
 use anyhow::{Result, anyhow};

@@ -2,8 +2,26 @@
 
 use super::{check, ffi};
 use anyhow::{Context, Result};
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use tch::{Device, Tensor};
+
+/// libtorch's version.
+#[must_use]
+pub fn version() -> String {
+    // SAFETY: a string that lives as long as the process.
+    let version = unsafe { CStr::from_ptr(ffi::lt_torch_version()) };
+    version.to_string_lossy().into_owned()
+}
+
+/// The file that libtorch was loaded from, where the system tells.
+#[must_use]
+pub fn library_path() -> Option<String> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let line = maps
+        .lines()
+        .find(|line| line.ends_with("libtorch_cpu.so"))?;
+    Some(line[line.find('/')?..].to_owned())
+}
 
 /// From now on libtorch logs errors only, unless `TORCH_CPP_LOG_LEVEL` says otherwise. To be called before any thread is
 /// started.

@@ -4,6 +4,7 @@
 #include <ATen/Context.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/util/Logging.h>
+#include <torch/version.h>
 
 #include <cstdlib>
 
@@ -19,6 +20,9 @@ at::Generator generator(int cuda_index) {
 extern "C" {
 
 void lt_free_message(char* message) { free(message); }
+
+// The version that this was compiled against, which the linker has held the library to.
+const char* lt_torch_version() { return TORCH_VERSION; }
 
 // libtorch's own log: errors only, unless TORCH_CPP_LOG_LEVEL says otherwise. Its warnings come with C++ stacks, and
 // what they are about reaches the user as an error of ours.

@@ -1,0 +1,131 @@
+//! `llama-train doctor`: what this machine offers, what is missing, and the remedy.
+
+use super::Output;
+use crate::config::DistConfig;
+use crate::dist::{LaunchEnv, Meeting, Rendezvous, ServedBy, barrier};
+use crate::torch::{self, StoreAddress};
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use std::{fmt::Write, net::TcpListener, thread};
+use tch::{Cuda, Device};
+
+/// One thing that was looked at.
+struct Finding {
+    /// Field name with `--json`.
+    name: &'static str,
+    works: bool,
+    /// What was found, or what is wrong and the remedy.
+    text: String,
+}
+
+/// Looks at libtorch, the devices and the ranks' backends. Nothing that is missing is an error: a CPU is enough.
+#[must_use]
+pub fn run() -> Output {
+    let findings = [libtorch(), processors(), gpus(), gloo(), nccl()];
+    let mut text = String::new();
+    let mut json = serde_json::Map::new();
+    for Finding {
+        name,
+        works,
+        text: found,
+    } in findings
+    {
+        let mark = if works { "ok" } else { "--" };
+        let _ = writeln!(text, "{mark}  {name:<9} {found}"); // a String takes everything
+        json.insert(name.to_owned(), json!({"works": works, "found": found}));
+    }
+    Output {
+        json: Value::Object(json),
+        text: text.trim_end().to_owned(),
+        exit_code: 0,
+    }
+}
+
+fn libtorch() -> Finding {
+    let place = torch::library_path().map_or_else(String::new, |path| format!(", {path}"));
+    Finding {
+        name: "libtorch",
+        works: true,
+        text: format!("{}{place}", torch::version()),
+    }
+}
+
+fn processors() -> Finding {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    Finding {
+        name: "cpu",
+        works: true,
+        text: format!("{cores} cores, fp32 and bf16"),
+    }
+}
+
+fn gpus() -> Finding {
+    let count = usize::try_from(Cuda::device_count()).unwrap_or(0);
+    let names: Vec<String> = (0..count)
+        .map(|index| torch::device_name(Device::Cuda(index)).unwrap_or_else(|| "a GPU".into()))
+        .collect();
+    let text = match count {
+        0 => {
+            "none that libtorch sees; with an NVIDIA card, install its driver and a torch with CUDA"
+                .into()
+        }
+        _ => names.join(", "),
+    };
+    Finding {
+        name: "gpu",
+        works: count > 0,
+        text,
+    }
+}
+
+/// A group of one rank, over the loopback interface.
+fn gloo() -> Finding {
+    let outcome = join_alone();
+    Finding {
+        name: "gloo",
+        works: outcome.is_ok(),
+        text: match outcome {
+            Ok(()) => "ranks on CPUs: run here just now, with one rank; many ranks and two nodes by the project's tests".into(),
+            Err(error) => format!(
+                "{error:#}; GLOO_SOCKET_IFNAME names the network interface to use (ip address lists them)"
+            ),
+        },
+    }
+}
+
+fn join_alone() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("no port on the loopback interface")?;
+    let port = listener.local_addr()?.port();
+    drop(listener);
+    let launch = LaunchEnv {
+        meeting: Some(Meeting {
+            address: StoreAddress {
+                host: "127.0.0.1".into(),
+                port,
+                prefix: "doctor".into(),
+            },
+            served_by: ServedBy::RankZero,
+        }),
+        ..LaunchEnv::alone()
+    };
+    let rendezvous = Rendezvous::meet(launch, DistConfig::default())?;
+    barrier(rendezvous.group(Device::Cpu)?.as_ref())
+}
+
+/// What of it has been run, and where, is part of the answer.
+fn nccl() -> Finding {
+    let opened = torch::open_cuda_part();
+    let text = match (&opened, torch::HAS_CUDA_PART) {
+        (Ok(()), _) => "ranks on GPUs: the CUDA part opens with this libtorch. No GPU has run it yet: built, not run".into(),
+        (Err(error), true) => format!("{error:#}"),
+        (Err(_), false) => "this binary has no CUDA part: CUDA's and NCCL's headers were not beside libtorch when it was \
+                            built; pip install nvidia-cuda-crt==13.0.88 nvidia-cuda-cccl==13.0.85 beside torch, and build \
+                            again (scripts/setup.sh does both)"
+            .into(),
+    };
+    Finding {
+        name: "nccl",
+        works: opened.is_ok(),
+        text,
+    }
+}
