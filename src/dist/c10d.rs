@@ -85,7 +85,9 @@ impl ProcessGroup for C10dProcessGroup {
         if SIGNS_OF_OTHERS.iter().any(|sign| text.contains(sign)) {
             let report = self.watchdog.report().cloned();
             let report = report.unwrap_or_else(|| self.roll.call(&text));
-            error.context(format!("rank {rank}: {report}"))
+            error.context(format!(
+                "rank {rank}: {report}; start the job again with --resume latest"
+            ))
         } else {
             error.context(format!("rank {rank}"))
         }

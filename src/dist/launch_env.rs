@@ -91,6 +91,13 @@ impl LaunchEnv {
             DeviceChoice::Cpu => return Ok(Device::Cpu),
             DeviceChoice::Auto if gpus == 0 => return Ok(Device::Cpu),
             DeviceChoice::Auto | DeviceChoice::Cuda(None) => self.local_rank,
+            DeviceChoice::Cuda(Some(index)) if self.local_world_size > 1 => {
+                return Err(bad_request!(
+                    "run.device = \"cuda:{index}\": the {} ranks of this machine would share one GPU; with \"cuda\" each takes \
+                     its own",
+                    self.local_world_size
+                ));
+            }
             DeviceChoice::Cuda(Some(index)) => index,
         };
         if index < gpus {

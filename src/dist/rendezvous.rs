@@ -5,7 +5,7 @@ use super::roll::{POLL, Roll};
 use super::watchdog::{self, Watchdog};
 use super::{ProcessGroup, SingleProcess, c10d::C10dProcessGroup};
 use crate::config::DistConfig;
-use crate::torch::{Group, Membership, Store};
+use crate::torch::{Group, Membership, Store, StoreAddress};
 use anyhow::{Context, Result, bail};
 use std::{env, rc::Rc, thread, time::Duration};
 use tch::Device;
@@ -17,8 +17,15 @@ const GRACE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Rendezvous {
     launch: LaunchEnv,
-    roll: Option<Roll>,
+    others: Option<Others>,
     config: DistConfig,
+}
+
+/// What there is where there are other ranks.
+#[derive(Debug)]
+struct Others {
+    roll: Roll,
+    address: StoreAddress,
 }
 
 impl Rendezvous {
@@ -46,7 +53,10 @@ impl Rendezvous {
             .with_context(|| format!("rank {rank} of {world_size}"))?;
         Ok(Self {
             launch,
-            roll: Some(roll),
+            others: Some(Others {
+                roll,
+                address: meeting.address,
+            }),
             config,
         })
     }
@@ -56,7 +66,7 @@ impl Rendezvous {
     pub fn without_others(launch: LaunchEnv, config: DistConfig) -> Self {
         Self {
             launch,
-            roll: None,
+            others: None,
             config,
         }
     }
@@ -72,7 +82,7 @@ impl Rendezvous {
     /// # Errors
     /// Those of `work`; on the other ranks also that rank 0 has failed.
     pub fn rank_zero_first<T>(&self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let Some(roll) = &self.roll else {
+        let Some(Others { roll, .. }) = &self.others else {
             return work();
         };
         let key = format!("first/{name}");
@@ -99,7 +109,7 @@ impl Rendezvous {
     /// # Errors
     /// When the ranks cannot connect to each other.
     pub fn group(self, device: Device) -> Result<Rc<dyn ProcessGroup>> {
-        let Some(roll) = self.roll else {
+        let Some(Others { roll, address }) = self.others else {
             return Ok(Rc::new(SingleProcess));
         };
         let member = Membership {
@@ -120,11 +130,8 @@ impl Rendezvous {
         .with_context(|| {
             format!("rank {rank} of {world_size}: cannot connect to the other ranks; {advice}")
         })?;
-        let watching = match &self.launch.meeting {
-            Some(meeting) => Store::connect(&meeting.address, limit)?,
-            None => bail!("a store, but nowhere to meet"),
-        };
-        let watchdog = Watchdog::start(Roll::new(watching, &self.launch));
+        let connection = Store::connect(&address, limit)?;
+        let watchdog = Watchdog::start(Roll::new(connection, &self.launch));
         let bucket_bytes = self.config.bucket_megabytes << 20;
         Ok(Rc::new(C10dProcessGroup::new(
             group,

@@ -13,7 +13,8 @@ pub const HAS_CUDA_PART: bool = cfg!(cuda_part);
 pub(super) fn constructor() -> Result<NewNccl> {
     part::constructor().map_err(|reason| {
         anyhow!(
-            "NCCL cannot be used: {reason}; see `llama-train doctor`, or train on CPUs with run.device = \"cpu\""
+            "NCCL cannot be used: {reason}; it takes a torch with CUDA, the one that this binary was built with (or train on \
+             CPUs with run.device = \"cpu\")"
         )
     })
 }

@@ -18,7 +18,7 @@ use crate::tokenizer::Tokenizer;
 use crate::torch;
 use crate::weights::hf;
 use anyhow::Result;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -80,9 +80,9 @@ impl<D: Dataset> Parts<'_, D> {
             }
         };
         let (names, params) = last_used_first(&store);
-        params
-            .iter()
-            .try_for_each(|param| group.broadcast(&mut param.detach()))?;
+        let all: BTreeMap<_, _> = store.variables().into_iter().collect();
+        all.into_values()
+            .try_for_each(|weight| group.broadcast(&mut weight.detach()))?;
         let evaluators = self.evaluators();
         Ok(Trainer {
             objective,
