@@ -46,7 +46,15 @@ use_environment() { # folder of the environment
   export VIRTUAL_ENV=$1 PATH="$1/bin:$PATH" LIBTORCH_USE_PYTORCH=1
 }
 
-make_environment() { # folder
+make_environment() { # folder, there already where only packages have to be added
+  [ -e "$1/.complete" ] || make_empty_environment "$1"
+  # shellcheck disable=SC2086 # several packages
+  "$1/bin/pip" install --quiet --disable-pip-version-check $PACKAGES >&2 \
+    || die "pip could not install torch $TORCH_VERSION into $1; check the network and the free space there, then try again."
+  echo "$PACKAGES" >"$1/.complete"
+}
+
+make_empty_environment() { # folder
   local python
   for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
     "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 15))' 2>/dev/null && break
@@ -54,13 +62,9 @@ make_environment() { # folder
   done
   [ -n "$python" ] || die "Python 3.10 to 3.14 is needed to fetch libtorch; install it, or set LIBTORCH to an unpacked libtorch $TORCH_VERSION."
   echo "Once: fetching torch $TORCH_VERSION into $1 (about 5 GB, some minutes)" >&2
+  rm -rf "$1"
   mkdir -p "$(dirname "$1")"
-  [ -e "$1/.complete" ] || rm -rf "$1"
   "$python" -m venv "$1" >&2 || die "$python cannot make a virtual environment; install its venv module (on Debian and Ubuntu: apt install python3-venv)."
-  # shellcheck disable=SC2086 # several packages
-  "$1/bin/pip" install --quiet --disable-pip-version-check $PACKAGES >&2 \
-    || die "pip could not install torch $TORCH_VERSION into $1; check the network and the free space there, then try again."
-  echo "$PACKAGES" >"$1/.complete"
 }
 
 own_environment() {
