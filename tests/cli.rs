@@ -9,7 +9,7 @@ use std::process::Command;
 /// A new flag is a visible change of this snapshot.
 #[test]
 fn help_of_every_verb() {
-    let verbs: [&[&str]; 8] = [
+    let verbs: [&[&str]; 9] = [
         &[],
         &["prep-data"],
         &["prep-data", "pretrain"],
@@ -18,6 +18,7 @@ fn help_of_every_verb() {
         &["generate"],
         &["bench"],
         &["doctor"],
+        &["export"],
     ];
     let mut pages = String::new();
     for verb in verbs {

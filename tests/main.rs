@@ -7,6 +7,7 @@ mod common;
 mod configs;
 mod distributed;
 mod layers;
+mod meta_folders;
 mod model_parity;
 mod optimizer;
 mod original_env;

@@ -36,7 +36,14 @@ fn what_is_saved_is_what_was_loaded() {
         let source = fixture("1_checkpoints").join(name);
         let (store, config) = load(&source).unwrap();
         let dir = tempfile::tempdir().unwrap();
-        hf::save(dir.path(), &store, &config, &hf::SpecialTokens::default()).unwrap();
+        hf::save(
+            dir.path(),
+            &store,
+            &config,
+            &hf::SpecialTokens::default(),
+            Kind::Float,
+        )
+        .unwrap();
         assert_eq!(hf::read_config(dir.path()).unwrap(), config, "{name}");
         let theirs = safetensors::read(&source.join("model.safetensors")).unwrap();
         let ours = safetensors::read(&dir.path().join("model.safetensors")).unwrap();

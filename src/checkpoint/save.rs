@@ -4,7 +4,8 @@ use super::{Checkpointer, Keep, Standing, generator_key, generators, layout};
 use crate::optim::AdamW;
 use crate::storage::{AtomicFile, create_dir_all, replace_symlink, sync_dir};
 use crate::torch;
-use crate::weights::{hf, safetensors};
+use crate::weights::hf::{self, SpecialTokens};
+use crate::weights::safetensors;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::{
@@ -12,7 +13,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
 };
-use tch::{Device, Tensor, nn};
+use tch::{Device, Kind, Tensor, nn};
 
 impl Checkpointer {
     /// Writes the checkpoint of `step`, points `latest` (and `best`) at it and deletes what is superseded. Returns its
@@ -63,19 +64,9 @@ impl Checkpointer {
             fs::remove_dir_all(dir)?; // left by a process that was killed
         }
         create_dir_all(dir)?;
-        let special = hf::SpecialTokens {
-            bos: self
-                .identity
-                .tokenizer
-                .as_ref()
-                .and_then(|tokenizer| tokenizer.bos()),
-            eos: self
-                .identity
-                .tokenizer
-                .as_ref()
-                .map_or_else(Vec::new, |tokenizer| tokenizer.stop_tokens()),
-        };
-        hf::save(dir, store, &self.identity.model, &special)?;
+        let tokenizer = self.identity.tokenizer.as_deref();
+        let special = tokenizer.map_or_else(SpecialTokens::default, SpecialTokens::of);
+        hf::save(dir, store, &self.identity.model, &special, Kind::Float)?;
         if let Some(tokenizer) = &self.identity.tokenizer {
             tokenizer.write_to(dir)?;
         }

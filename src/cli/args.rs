@@ -43,6 +43,11 @@ pub(super) enum Verb {
         after_help = "Example:\n  llama-train generate --checkpoint runs/quickstart/checkpoints/best --prompt 'def '"
     )]
     Generate(Generate),
+    /// Write a checkpoint as a Hugging Face or a Meta folder
+    #[command(
+        after_help = "Example:\n  llama-train export --checkpoint runs/quickstart/checkpoints/best --format meta --out quickstart-meta"
+    )]
+    Export(Export),
     /// Measure the training speed of a configuration on random tokens
     #[command(
         after_help = "Example:\n  llama-train bench --config configs/pretrain/124m.toml --json"
@@ -193,6 +198,24 @@ pub(super) struct Generate {
     /// Seed of the sampling
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// A checkpoint, any Hugging Face Llama folder, or Meta's
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) checkpoint: PathBuf,
+    /// Folder to write to
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) out: PathBuf,
+    /// Whose form
+    #[arg(long, value_name = "hf|meta", default_value = "hf", value_parser = ["hf", "meta"])]
+    pub(super) format: String,
+    /// Kind of number [default: the checkpoint's]
+    #[arg(long, value_name = "fp32|bf16|fp16", value_parser = ["fp32", "bf16", "fp16"])]
+    pub(super) dtype: Option<String>,
 }
 
 #[derive(Debug, Args)]

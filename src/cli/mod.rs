@@ -60,6 +60,7 @@ impl Verb {
             Self::Generate(args) => &args.common,
             Self::Bench(args) => &args.common,
             Self::Doctor(args) => &args.common,
+            Self::Export(args) => &args.common,
         }
     }
 
@@ -71,6 +72,7 @@ impl Verb {
             Self::Generate(args) => args.run(),
             Self::Bench(args) => args.run(),
             Self::Doctor(args) => args.run(),
+            Self::Export(args) => args.run(),
         }
     }
 }

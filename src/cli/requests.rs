@@ -1,12 +1,15 @@
 //! From flags to what the verbs take.
 
-use super::args::{Bench, Common, Doctor, Generate, Input, PrepPretrain, PrepTokenizer, Pretrain};
+use super::args::{
+    Bench, Common, Doctor, Export, Generate, Input, PrepPretrain, PrepTokenizer, Pretrain,
+};
 use super::assignments::{self, Assignments};
 use crate::checkpoint::ResumeFrom;
 use crate::commands::training::TrainingRequest;
-use crate::commands::{Output, bench, doctor, generate, prep_data, pretrain};
+use crate::commands::{Output, bench, doctor, export, generate, prep_data, pretrain};
 use crate::config::{Config, Purpose, Sources};
 use anyhow::Result;
+use tch::Kind;
 
 impl Common {
     /// The configuration with the verb's own flags on top.
@@ -126,6 +129,26 @@ impl Generate {
             device: config.run.device,
             precision: config.train.precision,
             threads: config.run.threads,
+        })
+    }
+}
+
+impl Export {
+    pub(super) fn run(&self) -> Result<Output> {
+        self.common.load(Assignments::default(), Purpose::Other)?;
+        let kind = self.dtype.as_deref().map(|name| match name {
+            "bf16" => Kind::BFloat16,
+            "fp16" => Kind::Half,
+            _ => Kind::Float,
+        });
+        export::run(&export::Request {
+            checkpoint: self.checkpoint.clone(),
+            out: self.out.clone(),
+            format: match self.format.as_str() {
+                "meta" => export::Format::Meta,
+                _ => export::Format::HuggingFace,
+            },
+            kind,
         })
     }
 }

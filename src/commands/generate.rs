@@ -9,7 +9,7 @@ use crate::model::{ModelOptions, Transformer};
 use crate::tokenizer::Tokenizer;
 use crate::torch;
 use crate::train::compute_kind;
-use crate::weights::hf;
+use crate::weights;
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use tch::nn;
 /// What to write, and with which model.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// A checkpoint or any Hugging Face Llama folder.
+    /// A checkpoint, any Hugging Face Llama folder, or Meta's.
     pub checkpoint: PathBuf,
     /// Which texts to continue, and how.
     pub options: GenerateConfig,
@@ -40,7 +40,7 @@ pub fn run(request: &Request) -> Result<Output> {
             "no prompt: give one or more with --prompt TEXT, or set generate.prompts"
         ));
     }
-    let config = hf::read_config(&request.checkpoint)?;
+    let config = weights::read_config(&request.checkpoint)?;
     let tokenizer = Tokenizer::load(&request.checkpoint)?;
     let prompts: Result<Vec<_>> = request
         .options
@@ -80,7 +80,7 @@ fn load_model(request: &Request, config: &ModelConfig) -> Result<Transformer> {
         compute: compute_kind(request.precision, device),
     };
     let model = Transformer::new(&store.root(), config, &options)?;
-    hf::load(&request.checkpoint, &store, config)?;
+    weights::load(&request.checkpoint, &store, config)?;
     Ok(model)
 }
 

@@ -12,7 +12,7 @@ use crate::metrics::{ConsoleSink, JsonlSink, MetricSink};
 use crate::objective::Objective;
 use crate::tokenizer::Tokenizer;
 use crate::train::{Parts, RunFolder, RunPlan, Start, prepare_device};
-use crate::weights::hf;
+use crate::weights;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,7 +75,7 @@ pub fn model_folder(config: &Config, folder: &RunFolder, start: &Start) -> Resul
     };
     let readable = checkpoints
         .into_iter()
-        .find(|dir| hf::read_config(dir).is_ok());
+        .find(|dir| weights::read_config(dir).is_ok());
     Ok(readable.or_else(|| init_from(config)))
 }
 
@@ -89,7 +89,9 @@ pub fn find_tokenizer(
     model: Option<&Path>,
     data: &Path,
 ) -> Result<Option<Arc<Tokenizer>>> {
-    let beside = |dir: &Path| dir.join("tokenizer.json").exists().then(|| dir.to_owned());
+    let names = ["tokenizer.json", "tokenizer.model"];
+    let has_one = |dir: &Path| names.iter().any(|name| dir.join(name).exists());
+    let beside = |dir: &Path| has_one(dir).then(|| dir.to_owned());
     let path = config.tokenizer.path.as_ref().map(PathBuf::from);
     let path = path
         .or_else(|| model.and_then(beside))

@@ -16,7 +16,7 @@ use crate::objective::Objective;
 use crate::optim::{AdamW, Schedule, param_groups};
 use crate::tokenizer::Tokenizer;
 use crate::torch;
-use crate::weights::hf;
+use crate::weights;
 use anyhow::Result;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -117,7 +117,7 @@ impl<D: Dataset> Parts<'_, D> {
 
     fn fill_weights(&self, store: &nn::VarStore, model: &Transformer) -> Result<()> {
         match &self.init_from {
-            Some(dir) => hf::load(dir, store, &self.model),
+            Some(dir) => weights::load(dir, store, &self.model),
             None => {
                 model.initialize(self.config.run.seed);
                 Ok(())

@@ -2,13 +2,14 @@
 
 pub use super::hf_config::{SpecialTokens, read_config};
 
+use super::fill::Fill;
 use super::hf_config::{config_json, generation_config_json};
 use super::names::to_hf;
 use super::safetensors;
 use crate::bad_request;
 use crate::config::ModelConfig;
 use crate::storage::AtomicFile;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +17,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
 };
-use tch::{Tensor, nn};
+use tch::{Kind, Tensor, nn};
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -31,43 +32,22 @@ const COMPUTED: &str = ".rotary_emb.inv_freq";
 /// When a tensor is missing, extra or of another shape (all of them are named), or a file is damaged.
 pub fn load(dir: &Path, store: &nn::VarStore, config: &ModelConfig) -> Result<()> {
     let variables = by_hub_name(store)?;
-    let mut wanted: BTreeSet<&String> = variables.keys().collect();
-    let mut problems = Vec::new();
+    let mut fill = Fill::new(variables);
     for file in weight_files(dir)? {
         safetensors::for_each(&file, |name, tensor| {
             // A tied checkpoint may carry its head as well.
             let ignored =
                 name.ends_with(COMPUTED) || config.tie_embeddings && name == "lm_head.weight";
-            match variables.get(name) {
-                Some(variable) if variable.size() == tensor.size() => {
-                    tch::no_grad(|| variable.shallow_clone().f_copy_(&tensor))?;
-                }
-                Some(variable) => {
-                    problems.push(format!(
-                        "{name} has shape {:?}, not {:?}",
-                        tensor.size(),
-                        variable.size()
-                    ));
-                }
-                None if ignored => {}
-                None => problems.push(format!("{name} is not part of this model")),
+            match ignored {
+                true => Ok(()),
+                false => fill.take(name, &tensor),
             }
-            wanted.remove(&name.to_owned());
-            Ok(())
         })?;
     }
-    problems.extend(wanted.iter().map(|name| format!("{name} is missing")));
-    if problems.is_empty() {
-        return Ok(());
-    }
-    bail!(
-        "{}: the weights do not fit the model:\n  {}",
-        dir.display(),
-        problems.join("\n  ")
-    )
+    fill.finish(dir)
 }
 
-/// Writes `config.json`, `generation_config.json` and the weights in fp32; the folder must exist.
+/// Writes `config.json`, `generation_config.json` and the weights in the kind of number given; the folder must exist.
 ///
 /// # Errors
 /// When the disk is full or not writable.
@@ -76,13 +56,21 @@ pub fn save(
     store: &nn::VarStore,
     config: &ModelConfig,
     special: &SpecialTokens,
+    kind: Kind,
 ) -> Result<()> {
-    write_json(&dir.join("config.json"), &config_json(config, special))?;
+    write_json(
+        &dir.join("config.json"),
+        &config_json(config, special, kind),
+    )?;
     write_json(
         &dir.join("generation_config.json"),
         &generation_config_json(special),
     )?;
-    let shards = into_shards(by_hub_name(store)?, SHARD_BYTES);
+    let mut weights = by_hub_name(store)?;
+    for weight in weights.values_mut() {
+        *weight = weight.detach().to_kind(kind);
+    }
+    let shards = into_shards(weights, SHARD_BYTES);
     if let [only] = shards.as_slice() {
         return safetensors::write(&dir.join(SINGLE), only);
     }
@@ -99,6 +87,19 @@ pub fn by_hub_name(store: &nn::VarStore) -> Result<BTreeMap<String, Tensor>> {
         Ok((hf, tensor))
     });
     renamed.collect()
+}
+
+/// The kind of number that the folder's first weight is stored in.
+///
+/// # Errors
+/// When there are no weights, or their file is damaged.
+pub fn stored_kind(dir: &Path) -> Result<Kind> {
+    let file = weight_files(dir)?.into_iter().next();
+    let kind = file
+        .map(|file| safetensors::first_kind(&file))
+        .transpose()?;
+    kind.flatten()
+        .with_context(|| format!("{}: there are no weights in it", dir.display()))
 }
 
 /// The one file, or those that the index lists.
@@ -165,7 +166,7 @@ fn write_json(path: &Path, value: &Value) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::{Device, Kind};
+    use tch::Device;
 
     #[test]
     fn shards_hold_at_most_the_limit() {

@@ -2,10 +2,12 @@
 
 use crate::bad_request;
 use crate::config::{ModelConfig, RopeScaling, refuse_hub};
+use crate::tokenizer::Tokenizer;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::{fs, path::Path};
+use tch::Kind;
 
 #[derive(Deserialize)]
 struct HfConfig {
@@ -172,6 +174,15 @@ pub struct SpecialTokens {
 }
 
 impl SpecialTokens {
+    /// The tokenizer's own.
+    #[must_use]
+    pub fn of(tokenizer: &Tokenizer) -> Self {
+        Self {
+            bos: tokenizer.bos(),
+            eos: tokenizer.stop_tokens(),
+        }
+    }
+
     /// One id as a number, several as a list, none as null: transformers takes all three.
     fn eos_json(&self) -> Value {
         match self.eos.as_slice() {
@@ -183,7 +194,12 @@ impl SpecialTokens {
 }
 
 /// `config.json` in the style that every version of transformers with Llama 3 opens.
-pub(super) fn config_json(config: &ModelConfig, special: &SpecialTokens) -> Value {
+pub(super) fn config_json(config: &ModelConfig, special: &SpecialTokens, kind: Kind) -> Value {
+    let dtype = match kind {
+        Kind::BFloat16 => "bfloat16",
+        Kind::Half => "float16",
+        _ => "float32",
+    };
     let rope_scaling = config.rope_scaling.as_ref().map(|scaling| {
         json!({
             "rope_type": "llama3",
@@ -216,7 +232,7 @@ pub(super) fn config_json(config: &ModelConfig, special: &SpecialTokens) -> Valu
         "use_cache": true,
         "bos_token_id": special.bos,
         "eos_token_id": special.eos_json(),
-        "torch_dtype": "float32",
+        "torch_dtype": dtype,
     })
 }
 

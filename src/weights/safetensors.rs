@@ -32,6 +32,18 @@ pub fn for_each(path: &Path, mut take: impl FnMut(&str, Tensor) -> Result<()>) -
     Ok(())
 }
 
+/// The kind of the file's first tensor, if it has one.
+///
+/// # Errors
+/// When the file is missing or damaged.
+pub fn first_kind(path: &Path) -> Result<Option<Kind>> {
+    let file = MappedFile::open(path)?;
+    let tensors = SafeTensors::deserialize(&file)
+        .with_context(|| format!("{}: not a valid safetensors file", path.display()))?;
+    let first = tensors.iter().next();
+    first.map(|(_, view)| kind(view.dtype())).transpose()
+}
+
 /// All tensors of the file by name.
 ///
 /// # Errors
