@@ -136,19 +136,19 @@ impl Roll {
 
     /// What each rank has said in a roll, as soon as all have or the time is over.
     fn answers(&self, roll: &str, limit: Duration) -> Result<Vec<Option<String>>> {
-        let mut answers = vec![None; self.world_size as usize];
+        let ask = |rank: u64| self.store.get(&format!("{roll}/{rank}"));
         let started = Instant::now();
-        loop {
-            for (rank, answer) in answers.iter_mut().enumerate() {
-                if answer.is_none() {
-                    *answer = self.store.get(&format!("{roll}/{rank}"))?;
-                }
+        let mut answers = Vec::new();
+        // One after another: a thousand ranks that all ask for all would be too much for the store.
+        for rank in 0..self.world_size {
+            let mut answer = ask(rank)?;
+            while answer.is_none() && started.elapsed() < limit {
+                thread::sleep(POLL);
+                answer = ask(rank)?;
             }
-            if answers.iter().all(Option::is_some) || started.elapsed() >= limit {
-                return Ok(answers);
-            }
-            thread::sleep(POLL);
+            answers.push(answer);
         }
+        Ok(answers)
     }
 }
 
