@@ -234,6 +234,20 @@ fn a_pickle_that_calls_something_is_refused_and_not_executed() {
     assert!(!marker.exists());
 }
 
+/// `torch.save(collections.OrderedDict(a=1), …)`, as protocol 2 has it.
+#[test]
+fn an_ordered_dictionary_is_refused_with_a_remedy() {
+    let pickle = b"\x80\x02ccollections\nOrderedDict\nq\x00)Rq\x01X\x01\x00\x00\x00aK\x01s.";
+    let error = error_of(&archive(&[
+        ("archive/data.pkl", pickle),
+        ("archive/version", b"3\n"),
+    ]));
+    assert!(
+        error.contains("torch.save(dict(torch.load(FILE)), FILE)"),
+        "{error}"
+    );
+}
+
 #[test]
 fn damaged_files_are_errors() {
     let whole = fs::read(fixture("8_meta/consolidated.00.pth")).unwrap();

@@ -59,11 +59,23 @@ class Archive {
     torch::jit::Unpickler unpickler(read, nullptr, nullptr, [this](const std::string& key) { return record(key); },
                                     at::Device(at::kCPU));
     NamedTensors found;
-    collect(unpickler.parse_ivalue(), "", found);
+    collect(parse(unpickler), "", found);
     return found;
   }
 
  private:
+  // torch's C++ unpickler takes Python's OrderedDict for nothing, and stumbles over what is put into it.
+  static c10::IValue parse(torch::jit::Unpickler& unpickler) {
+    try {
+      return unpickler.parse_ivalue();
+    } catch (const c10::Error& error) {
+      if (std::string(error.what()).find("isGenericDict()") == std::string::npos) throw;
+      throw std::runtime_error(
+          "its tensors are in an OrderedDict, which is not read yet; make it a dict with Python: "
+          "torch.save(dict(torch.load(FILE)), FILE)");
+    }
+  }
+
   at::DataPtr record(const std::string& key) {
     auto name = "data/" + key;
     size_t offset = reader_.getRecordOffset(name), size = reader_.getRecordSize(name);
