@@ -12,8 +12,6 @@ pub(super) struct StoreHandle([u8; 0]);
 pub(super) struct GroupHandle([u8; 0]);
 #[repr(C)]
 pub(super) struct ReducerHandle([u8; 0]);
-#[repr(C)]
-pub(super) struct NamedTensors([u8; 0]);
 
 /// `NewNccl` of `c10d.h`, found in the CUDA part's library.
 pub(super) type NewNccl = unsafe extern "C" fn(
@@ -123,15 +121,6 @@ unsafe extern "C" {
     pub(super) fn lt_reducer_before_backward(reducer: *mut ReducerHandle) -> Message;
     pub(super) fn lt_reducer_check(reducer: *mut ReducerHandle) -> Message;
     pub(super) fn lt_reducer_times(reducer: *mut ReducerHandle, out: *mut ReducerTimes) -> Message;
-    pub(super) fn lt_pickle_read(path: *const c_char, out: *mut *mut NamedTensors) -> Message;
-    pub(super) fn lt_pickle_len(found: *const NamedTensors) -> usize;
-    pub(super) fn lt_pickle_name(found: *const NamedTensors, index: usize) -> *const c_char;
-    pub(super) fn lt_pickle_take(
-        found: *mut NamedTensors,
-        index: usize,
-        out: *mut *mut C_tensor,
-    ) -> Message;
-    pub(super) fn lt_pickle_free(found: *mut NamedTensors);
     pub(super) fn lt_pickle_write(
         path: *const c_char,
         names: *const *const c_char,

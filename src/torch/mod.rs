@@ -17,7 +17,7 @@ pub use catch::{catch, install_panic_hook};
 pub use device::{device_name, load_accelerator};
 pub use foreach::{AdamWStep, fused_adamw, global_norm, reset_grads, scale};
 pub use nccl::{HAS_CUDA_PART, open_cuda_part};
-pub use pickle::{for_each_pickled, write_pickled};
+pub use pickle::write_pickled;
 pub use reducer::{Reducer, ReducerTimes};
 pub use runtime::{
     cuda_peak_bytes, end_process, library_path, process_cpu_time, quiet_log,

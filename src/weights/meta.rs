@@ -4,10 +4,10 @@
 //! neighbours, where the Hub's layout (and the model's) has them half a head apart.
 
 use super::fill::Fill;
+use super::torch_save::{self, TorchFile};
 use crate::bad_request;
 use crate::config::{ModelConfig, ModelSection, RopeScaling};
 use crate::storage::AtomicFile;
-use crate::torch;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::json;
@@ -104,11 +104,7 @@ pub fn read_config(dir: &Path) -> Result<ModelConfig> {
 /// # Errors
 /// When there are none, or their file is damaged.
 pub fn stored_kind(dir: &Path) -> Result<Kind> {
-    let mut kind = None;
-    read(&shard_files(dir)?[0], |_, tensor| {
-        kind.get_or_insert(tensor.kind());
-        Ok(())
-    })?;
+    let kind = TorchFile::open(&shard_files(dir)?[0])?.first_kind();
     kind.with_context(|| format!("{}: there are no weights in it", dir.display()))
 }
 
@@ -125,12 +121,12 @@ pub fn load(dir: &Path, store: &nn::VarStore, config: &ModelConfig) -> Result<()
             true => Ok(()),
             false => fill.take(name, &unpaired(name, tensor, config)),
         };
-        read(only, take)?;
+        TorchFile::open(only)?.for_each(take)?;
         return fill.finish(dir);
     }
     let mut parts: BTreeMap<String, Vec<Tensor>> = BTreeMap::new();
     for file in &files {
-        read(file, |name, tensor| {
+        TorchFile::open(file)?.for_each(|name, tensor| {
             parts.entry(name.to_owned()).or_default().push(tensor);
             Ok(())
         })?;
@@ -164,11 +160,7 @@ pub fn save(dir: &Path, store: &nn::VarStore, config: &ModelConfig, kind: Kind) 
         tensors.extend(head);
     }
     let path = dir.join("consolidated.00.pth");
-    torch::write_pickled(&path, &tensors).with_context(|| path.display().to_string())
-}
-
-fn read(path: &Path, take: impl FnMut(&str, Tensor) -> Result<()>) -> Result<()> {
-    torch::for_each_pickled(path, take).with_context(|| path.display().to_string())
+    torch_save::write(&path, &tensors)
 }
 
 /// `consolidated.00.pth` and those that follow it, without a gap.
@@ -185,15 +177,8 @@ fn shard_files(dir: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn has_tied_head(dir: &Path) -> Result<bool> {
-    let (mut embedding, mut head) = (None, None);
-    read(&shard_files(dir)?[0], |name, tensor| {
-        match name {
-            EMBEDDING => embedding = Some(tensor),
-            HEAD => head = Some(tensor),
-            _ => {}
-        }
-        Ok(())
-    })?;
+    let file = TorchFile::open(&shard_files(dir)?[0])?;
+    let (embedding, head) = (file.read(EMBEDDING)?, file.read(HEAD)?);
     Ok(head.is_none_or(|head| embedding.is_some_and(|embedding| head.equal(&embedding))))
 }
 

@@ -5,7 +5,10 @@ pub mod hf;
 mod hf_config;
 pub mod meta;
 mod names;
+mod pickle;
+mod pickle_value;
 pub mod safetensors;
+pub mod torch_save;
 
 use crate::config::ModelConfig;
 use anyhow::Result;
