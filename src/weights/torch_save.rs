@@ -7,6 +7,7 @@ use crate::torch;
 use anyhow::{Context, Result, ensure};
 use std::{
     collections::HashMap,
+    fs::{self, File},
     io::{Cursor, Read},
     ops::Range,
     path::{Path, PathBuf},
@@ -93,12 +94,24 @@ impl TorchFile {
     }
 }
 
-/// Writes a dictionary of tensors that `torch.load` reads.
+/// Writes a dictionary of tensors that `torch.load` reads, under another name first.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub fn write(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
-    torch::write_pickled(path, tensors).with_context(|| path.display().to_string())
+    let temporary = path.with_extension("tmp");
+    let written = torch::write_pickled(&temporary, tensors)
+        .and_then(|()| Ok(File::open(&temporary)?.sync_all()?))
+        .and_then(|()| Ok(fs::rename(&temporary, path)?));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written.with_context(|| {
+        format!(
+            "{}: cannot write; check the free space of the disk",
+            path.display()
+        )
+    })
 }
 
 /// Where the tensors' bytes are, and the pickle.
