@@ -6,6 +6,7 @@ mod cli;
 mod common;
 mod configs;
 mod distributed;
+mod hub;
 mod layers;
 mod meta_folders;
 mod model_parity;

@@ -2,6 +2,7 @@
 
 use super::Output;
 use crate::bad_request;
+use crate::hub;
 use crate::model::{ModelOptions, Transformer};
 use crate::storage::create_dir_all;
 use crate::tokenizer::Tokenizer;
@@ -14,7 +15,7 @@ use tch::{Device, Kind, nn};
 /// What to write, and as what.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// A checkpoint, any Hugging Face Llama folder, or Meta's.
+    /// A checkpoint, any Hugging Face Llama folder, Meta's, or `hf://org/name`.
     pub checkpoint: PathBuf,
     /// Folder to write to; empty, or not there yet.
     pub out: PathBuf,
@@ -38,7 +39,7 @@ pub enum Format {
 /// # Errors
 /// A bad request when there is no model or the folder is taken; later when a file is damaged or the disk is full.
 pub fn run(request: &Request) -> Result<Output> {
-    let (from, out) = (&request.checkpoint, &request.out);
+    let out = &request.out;
     if out
         .read_dir()
         .is_ok_and(|mut entries| entries.next().is_some())
@@ -48,6 +49,7 @@ pub fn run(request: &Request) -> Result<Output> {
             out.display()
         ));
     }
+    let from = &hub::model_dir(&request.checkpoint)?;
     let config = weights::read_config(from)?;
     let kind = match request.kind {
         Some(kind) => kind,

@@ -5,6 +5,7 @@ use crate::bad_request;
 use crate::config::{DeviceChoice, GenerateConfig, ModelConfig, Precision};
 use crate::dist::LaunchEnv;
 use crate::generate::{Completion, EndedBy, generate, tokens_needed};
+use crate::hub;
 use crate::model::{ModelOptions, Transformer};
 use crate::tokenizer::Tokenizer;
 use crate::torch;
@@ -12,13 +13,13 @@ use crate::train::compute_kind;
 use crate::weights;
 use anyhow::Result;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tch::nn;
 
 /// What to write, and with which model.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// A checkpoint, any Hugging Face Llama folder, or Meta's.
+    /// A checkpoint, any Hugging Face Llama folder, Meta's, or `hf://org/name`.
     pub checkpoint: PathBuf,
     /// Which texts to continue, and how.
     pub options: GenerateConfig,
@@ -40,8 +41,9 @@ pub fn run(request: &Request) -> Result<Output> {
             "no prompt: give one or more with --prompt TEXT, or set generate.prompts"
         ));
     }
-    let config = weights::read_config(&request.checkpoint)?;
-    let tokenizer = Tokenizer::load(&request.checkpoint)?;
+    let checkpoint = hub::model_dir(&request.checkpoint)?;
+    let config = weights::read_config(&checkpoint)?;
+    let tokenizer = Tokenizer::load(&checkpoint)?;
     let prompts: Result<Vec<_>> = request
         .options
         .prompts
@@ -50,7 +52,7 @@ pub fn run(request: &Request) -> Result<Output> {
         .collect();
     let prompts = prompts?;
     tokens_needed(&prompts, request.options.max_new_tokens, config.max_seq_len)?;
-    let model = load_model(request, &config)?;
+    let model = load_model(request, &checkpoint, &config)?;
     let completions =
         torch::catch(|| generate(&model, &prompts, &request.options, &tokenizer.stop_tokens()))?;
     let mut written = Vec::new();
@@ -72,7 +74,7 @@ pub fn run(request: &Request) -> Result<Output> {
     })
 }
 
-fn load_model(request: &Request, config: &ModelConfig) -> Result<Transformer> {
+fn load_model(request: &Request, dir: &Path, config: &ModelConfig) -> Result<Transformer> {
     let device = LaunchEnv::read()?.select_device(request.device)?;
     torch::set_threads(request.threads, 1);
     let store = nn::VarStore::new(device);
@@ -80,7 +82,7 @@ fn load_model(request: &Request, config: &ModelConfig) -> Result<Transformer> {
         compute: compute_kind(request.precision, device),
     };
     let model = Transformer::new(&store.root(), config, &options)?;
-    weights::load(&request.checkpoint, &store, config)?;
+    weights::load(dir, &store, config)?;
     Ok(model)
 }
 

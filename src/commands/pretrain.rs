@@ -34,7 +34,13 @@ fn check<'a>(
     let start = request.start();
     training::check_folder(&folder, &start, rendezvous)?;
     let dir = data_folder(config)?;
-    let source = training::model_folder(config, &folder, &start)?;
+    let resumed = training::resumed_folder(&folder, &start)?;
+    let init_from = match resumed {
+        None => training::init_from(request, rendezvous)?,
+        // Needed only should no checkpoint be whole.
+        Some(_) => config.model.init_from.as_ref().map(PathBuf::from),
+    };
+    let source = resumed.or_else(|| init_from.clone());
     let of_source = source.as_deref().map(weights::read_config).transpose()?;
     let data = if request.dry_run && will_be_prepared(config, &dir)? {
         None
@@ -42,7 +48,9 @@ fn check<'a>(
         Some(rendezvous.rank_zero_first("data", || open_data(config, &dir))?)
     };
     let train = data.as_ref().map(|(train, _)| train);
-    let tokenizer = training::find_tokenizer(config, source.as_deref(), &dir)?;
+    let tokenizer = rendezvous.rank_zero_first("tokenizer", || {
+        training::find_tokenizer(config, source.as_deref(), &dir)
+    })?;
     training::check_same_tokenizer(&dir, train, tokenizer.as_deref())?;
     let model = match of_source {
         Some(model) => model,
@@ -62,7 +70,7 @@ fn check<'a>(
     Ok(Parts {
         config,
         model,
-        init_from: training::init_from(config),
+        init_from,
         tokenizer,
         train,
         val,

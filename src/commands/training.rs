@@ -7,6 +7,7 @@ use crate::config::{Config, GenerateConfig};
 use crate::data::{Dataset, PreparedFolder};
 use crate::dist::{LaunchEnv, Rendezvous};
 use crate::generate::tokens_needed;
+use crate::hub;
 use crate::logging;
 use crate::metrics::{ConsoleSink, JsonlSink, MetricSink};
 use crate::objective::Objective;
@@ -50,18 +51,30 @@ impl TrainingRequest {
     }
 }
 
-/// The folder with weights to start from.
-#[must_use]
-pub fn init_from(config: &Config) -> Option<PathBuf> {
-    config.model.init_from.as_ref().map(PathBuf::from)
+/// The folder with weights to start from. One on the Hub is fetched by rank 0 and found by the others; for a dry run
+/// without its weights.
+///
+/// # Errors
+/// What the Hub, the network or the disk have to say.
+pub fn init_from(request: &TrainingRequest, rendezvous: &Rendezvous) -> Result<Option<PathBuf>> {
+    let find = |path: &String| match request.dry_run {
+        true => hub::model_description(path),
+        false => rendezvous.rank_zero_first("weights", || hub::model_dir(path)),
+    };
+    request
+        .config
+        .model
+        .init_from
+        .as_ref()
+        .map(find)
+        .transpose()
 }
 
-/// The folder that says what the model is: the newest readable checkpoint where a run is resumed, else the weights it
-/// starts from; none where `[model]` alone does.
+/// The newest readable checkpoint, which says what the model is where a run is resumed.
 ///
 /// # Errors
 /// A bad request when the checkpoint asked for is missing.
-pub fn model_folder(config: &Config, folder: &RunFolder, start: &Start) -> Result<Option<PathBuf>> {
+pub fn resumed_folder(folder: &RunFolder, start: &Start) -> Result<Option<PathBuf>> {
     let checkpoints = match start {
         Start::Fresh => Vec::new(),
         Start::Resume(ResumeFrom::Latest) => checkpoint::newest_first(&folder.checkpoints())?,
@@ -73,17 +86,16 @@ pub fn model_folder(config: &Config, folder: &RunFolder, start: &Start) -> Resul
             ));
         }
     };
-    let readable = checkpoints
+    Ok(checkpoints
         .into_iter()
-        .find(|dir| weights::read_config(dir).is_ok());
-    Ok(readable.or_else(|| init_from(config)))
+        .find(|dir| weights::read_config(dir).is_ok()))
 }
 
 /// The tokenizer that goes with the model: `tokenizer.path`, else the one beside the weights, else the data's own.
 /// Token shards without any can be trained on, but not sampled from.
 ///
 /// # Errors
-/// When its file cannot be read.
+/// When its file cannot be read, or fetched where it is on the Hub.
 pub fn find_tokenizer(
     config: &Config,
     model: Option<&Path>,
@@ -92,7 +104,8 @@ pub fn find_tokenizer(
     let names = ["tokenizer.json", "tokenizer.model"];
     let has_one = |dir: &Path| names.iter().any(|name| dir.join(name).exists());
     let beside = |dir: &Path| has_one(dir).then(|| dir.to_owned());
-    let path = config.tokenizer.path.as_ref().map(PathBuf::from);
+    let path = config.tokenizer.path.as_ref();
+    let path = path.map(hub::tokenizer_dir).transpose()?;
     let path = path
         .or_else(|| model.and_then(beside))
         .or_else(|| beside(data));

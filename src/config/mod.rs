@@ -4,6 +4,7 @@ mod cadence;
 mod choices;
 mod environment;
 mod error;
+mod hub_path;
 mod load;
 mod method_sections;
 mod model;
@@ -22,7 +23,9 @@ pub use choices::{
     Auto, Dedup, DeviceChoice, DistillKind, DistillOn, DpoLoss, Precision, Recompute, ScheduleKind,
     TokenizerBackend, WandbMode,
 };
-pub use error::{BadRequest, refuse_hub};
+pub use environment::machine_variable;
+pub use error::BadRequest;
+pub use hub_path::{HubKind, HubPart, HubPath};
 pub use load::{Assignment, Sources};
 pub use method_sections::{DistillConfig, DpoConfig, EvalConfig, LoraConfig, WandbConfig};
 pub use model::{ModelConfig, RopeScaling};

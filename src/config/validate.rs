@@ -2,8 +2,8 @@
 
 use super::presets::{PRESETS, preset};
 use super::{
-    Config, DistConfig, ModelSection, OptimConfig, PrepareConfig, Problem, TrainConfig, WandbMode,
-    did_you_mean,
+    Config, DistConfig, HubKind, HubPath, ModelSection, OptimConfig, PrepareConfig, Problem,
+    TrainConfig, WandbMode, did_you_mean,
 };
 use crate::bad_request;
 use anyhow::Result;
@@ -21,6 +21,7 @@ pub(super) fn problems(config: &Config) -> Result<Vec<Problem>> {
     optim(&config.optim, &mut problems);
     generate(config, &mut problems);
     dist(&config.dist, &mut problems);
+    hub_paths(config, &mut problems);
     not_yet(config, &mut problems);
     Ok(problems)
 }
@@ -34,6 +35,24 @@ fn not_yet(config: &Config, problems: &mut Vec<Problem>) {
     ];
     for (key, asked) in asked {
         require(problems, key, !asked, "this version cannot do that yet");
+    }
+}
+
+/// What is an address on the Hub can be one, and is of the kind that is read there.
+fn hub_paths(config: &Config, problems: &mut Vec<Problem>) {
+    let models = [
+        ("model.init_from", &config.model.init_from),
+        ("tokenizer.path", &config.tokenizer.path),
+    ];
+    let models = models
+        .iter()
+        .filter_map(|(key, path)| Some((*key, path.as_ref()?, HubKind::Model)));
+    let inputs = config.prepare.input.iter();
+    let inputs = inputs.map(|path| ("prepare.input", path, HubKind::Dataset));
+    for (key, path, kind) in models.chain(inputs) {
+        if let Err(error) = HubPath::parse_if_meant(path, kind) {
+            problems.push((key, error.to_string()));
+        }
     }
 }
 

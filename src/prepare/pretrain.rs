@@ -3,7 +3,7 @@
 use super::{
     batches::{Batch, Batches, Cutting, Passage, Piece},
     folder::Claimed,
-    input::{Content, Document, Input, Mixture, Passages, Patience},
+    input::{Content, Document, Input, Mixture, Pass, Passages, Patience},
     ordered::ordered_map,
     progress::Progress,
     sink::{Finished, Sink, TokenizedBatch, TokenizedPassage},
@@ -23,6 +23,7 @@ use anyhow::{Context, Result, bail};
 use indicatif::MultiProgress;
 use std::{
     collections::{BTreeMap, HashSet},
+    ops::ControlFlow,
     path::Path,
 };
 
@@ -55,9 +56,14 @@ pub(super) fn write_shards(
         worker_count(config),
         |batch| tokenize(batch?, tokenizer, separator, &val_split),
         |batch| {
-            let batch = batch?;
-            progress.set(batch.source_bytes);
-            sink.take(batch)
+            let taken = batch.and_then(|batch| {
+                progress.set(batch.source_bytes);
+                sink.take(batch)
+            });
+            if !matches!(taken, Ok(ControlFlow::Continue(()))) {
+                input.stop_fetching(); // or the reader may wait for a file that nobody needs
+            }
+            taken
         },
     )?;
     let Finished {
@@ -108,7 +114,7 @@ fn seen_before(
 fn silent(config: &PrepareConfig) -> Patience {
     Patience {
         max_bad_rows: config.max_bad_rows,
-        log: false,
+        pass: Pass::Ahead,
     }
 }
 
@@ -121,7 +127,7 @@ fn batches<'a>(
 ) -> Result<Batches<'a>> {
     let patience = Patience {
         max_bad_rows: config.max_bad_rows,
-        log: true,
+        pass: Pass::Last,
     };
     let mut documents = Mixture::new(input, config, patience);
     let mut taken = 0;

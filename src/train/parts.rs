@@ -10,6 +10,7 @@ use crate::config::{Cadence, Config, ModelConfig, Precision};
 use crate::data::{DataLoader, Dataset, Order, Share};
 use crate::dist::{LaunchEnv, ProcessGroup};
 use crate::eval::{Evaluator, Samples};
+use crate::hub;
 use crate::metrics::peak_flops;
 use crate::model::{ModelOptions, Transformer};
 use crate::objective::Objective;
@@ -117,7 +118,7 @@ impl<D: Dataset> Parts<'_, D> {
 
     fn fill_weights(&self, store: &nn::VarStore, model: &Transformer) -> Result<()> {
         match &self.init_from {
-            Some(dir) => weights::load(dir, store, &self.model),
+            Some(dir) => weights::load(&hub::model_dir(dir)?, store, &self.model),
             None => {
                 model.initialize(self.config.run.seed);
                 Ok(())

@@ -1,0 +1,203 @@
+//! Files that are fetched when their turn comes, and removed when they were read.
+
+use super::documents::Pass;
+use crate::hub::{RemoteFile, Stop};
+use anyhow::{Result, anyhow};
+use std::{
+    fs, mem,
+    ops::Deref,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+/// Below the folder that a preparation writes to.
+const DIR: &str = ".fetched";
+/// What may stay on disk between two passes over the input; of a larger input the rest is fetched again.
+const KEPT_BETWEEN_PASSES: u64 = 4 << 30;
+
+/// Where files are fetched to.
+#[derive(Debug)]
+pub(in crate::prepare) struct Downloads {
+    /// `None` for the cache that is shared with other programs, where they stay.
+    dir: Option<PathBuf>,
+    /// Bytes that stay for the next pass.
+    kept: AtomicU64,
+    stop: Stop,
+}
+
+impl Downloads {
+    /// Beside what is prepared in `out`; or in the cache, where files are to be kept.
+    pub(super) fn beside(out: &Path, keep_files: bool) -> Arc<Self> {
+        Arc::new(Self {
+            dir: (!keep_files).then(|| out.join(DIR)),
+            kept: AtomicU64::new(0),
+            stop: Stop::default(),
+        })
+    }
+
+    /// Removes what this preparation, or one before that was killed, has left.
+    pub(in crate::prepare) fn remove(out: &Path) {
+        let _ = fs::remove_dir_all(out.join(DIR)); // mostly it is not there
+    }
+
+    /// No file will be read any more: whoever waits for one waits no longer.
+    pub(super) fn stop(&self) {
+        self.stop.set();
+    }
+
+    fn fetch(&self, file: &RemoteFile) -> Result<LocalFile> {
+        let kept = |path| LocalFile { path, goes: false };
+        match (file.cached(), &self.dir) {
+            (Some(path), _) => Ok(kept(path)),
+            (None, None) => file.fetch_into_cache(&self.stop).map(kept),
+            (None, Some(dir)) => {
+                let path = file.fetch_into(dir, &self.stop)?;
+                Ok(LocalFile { path, goes: true })
+            }
+        }
+    }
+
+    /// Whether a file that another pass will need again may stay.
+    fn has_room(&self, bytes: u64) -> bool {
+        self.kept.fetch_add(bytes, Ordering::Relaxed) + bytes <= KEPT_BETWEEN_PASSES
+    }
+}
+
+impl Drop for Downloads {
+    fn drop(&mut self) {
+        if let Some(dir) = &self.dir {
+            let _ = fs::remove_dir(dir); // stays where a download was cut, to be gone on with
+        }
+    }
+}
+
+/// A file on this disk.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::prepare) struct LocalFile {
+    path: PathBuf,
+    /// Whether it goes with the last that reads it.
+    goes: bool,
+}
+
+impl LocalFile {
+    /// One that is not ours to remove.
+    pub(super) fn stays(path: PathBuf) -> Self {
+        Self { path, goes: false }
+    }
+}
+
+impl Deref for LocalFile {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for LocalFile {
+    fn drop(&mut self) {
+        if self.goes {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// A file that is elsewhere until it is needed.
+#[derive(Debug)]
+pub(in crate::prepare) struct Fetched {
+    file: RemoteFile,
+    state: Mutex<State>,
+    downloads: Arc<Downloads>,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    NotHere,
+    Coming(Coming),
+    Here(Arc<LocalFile>),
+}
+
+/// A download in another thread.
+#[derive(Debug)]
+struct Coming {
+    thread: Option<JoinHandle<Result<LocalFile>>>,
+}
+
+impl Fetched {
+    pub(super) fn new(file: RemoteFile, downloads: Arc<Downloads>) -> Self {
+        Self {
+            file,
+            state: Mutex::default(),
+            downloads,
+        }
+    }
+
+    /// Starts to fetch it, while another is read.
+    pub(super) fn begin(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*state, State::NotHere) {
+            *state = State::Coming(Coming::start(&self.file, &self.downloads));
+        }
+    }
+
+    /// The file, fetched now if it was not before.
+    ///
+    /// # Errors
+    /// What the Hub, the network or the disk have to say.
+    pub(super) fn local(&self) -> Result<Arc<LocalFile>> {
+        self.begin();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::Coming(coming) = &mut *state {
+            let fetched = coming.wait();
+            *state = State::NotHere;
+            *state = State::Here(Arc::new(fetched?));
+        }
+        match &*state {
+            State::Here(file) => Ok(file.clone()),
+            _ => Err(anyhow!("{}: was not fetched", self.file.address())),
+        }
+    }
+
+    /// It was read to its end.
+    pub(super) fn let_go(&self, pass: Pass) {
+        if pass == Pass::Ahead && self.downloads.has_room(self.file.bytes()) {
+            return;
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(mem::take(&mut *state));
+    }
+}
+
+impl Coming {
+    fn start(file: &RemoteFile, downloads: &Arc<Downloads>) -> Self {
+        let (file, downloads) = (file.clone(), downloads.clone());
+        let thread = thread::spawn(move || downloads.fetch(&file));
+        Self {
+            thread: Some(thread),
+        }
+    }
+
+    fn wait(&mut self) -> Result<LocalFile> {
+        let thread = self.thread.take();
+        let ended = thread.map(JoinHandle::join);
+        match ended {
+            Some(Ok(fetched)) => fetched,
+            _ => Err(anyhow!("the download has died")),
+        }
+    }
+}
+
+impl Drop for Fetched {
+    fn drop(&mut self) {
+        self.downloads.stop();
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let State::Coming(coming) = state {
+            let _ = coming.wait(); // what had come is removed with it
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The server alone, for clients that are not ours: `scripts/check_hub.sh`.
