@@ -41,9 +41,12 @@ pub(super) fn write_shards(
     let format = shard_format(config, tokenizer, &claimed.dir);
     let dtype = format.dtype;
     let separator = tokenizer.document_separator()?;
-    let val_split = decide_val_split(config, input, tokenizer)?;
+    let val_split = match &claimed.reached {
+        Some(reached) => reached.val_split,
+        None => decide_val_split(config, input, tokenizer)?,
+    };
     let seen = seen_before(claimed, config, input)?;
-    let mut sink = Sink::new(claimed, format, seen).with_context(|| {
+    let mut sink = Sink::new(claimed, format, seen, val_split).with_context(|| {
         let dir = claimed.dir.display();
         format!(
             "{dir}: what an earlier preparation left is damaged; delete the folder and start again"

@@ -5,6 +5,7 @@ use super::{
     in_flight::Held,
     input::{Place, Tally},
     reached::{Reached, SplitReached},
+    val_split::ValSplit,
     writer::{ShardFormat, SplitWriter},
 };
 use crate::data::{Split, manifest::SplitEntry};
@@ -65,6 +66,7 @@ pub(super) struct Sink<'a> {
     place: Place,
     /// Hashes of all documents so far, where none may come twice.
     seen: Option<HashSet<u64>>,
+    val_split: ValSplit,
     duplicates: u64,
     /// Whether the document that began last is one.
     is_duplicate: bool,
@@ -80,6 +82,7 @@ impl<'a> Sink<'a> {
         claimed: &'a Claimed,
         format: ShardFormat,
         seen: Option<HashSet<u64>>,
+        val_split: ValSplit,
     ) -> Result<Self> {
         let max_tokens = claimed.request.max_tokens;
         let start = claimed.reached.as_ref();
@@ -99,6 +102,7 @@ impl<'a> Sink<'a> {
             tokens_left: start.map_or(most, |reached| reached.tokens_left),
             place: start.map_or_else(Place::default, |reached| reached.place.clone()),
             seen,
+            val_split,
             duplicates: start.map_or(0, |reached| reached.duplicates),
             is_duplicate: false,
             noted: Instant::now(),
@@ -163,6 +167,7 @@ impl<'a> Sink<'a> {
             (Split::Val, self.val.reached()?),
         ]);
         self.claimed.record(Some(Reached {
+            val_split: self.val_split,
             place: self.place.clone(),
             tokens_left: self.tokens_left,
             duplicates: self.duplicates,
