@@ -35,11 +35,7 @@ fn check<'a>(
     training::check_folder(&folder, &start, rendezvous)?;
     let dir = data_folder(config)?;
     let resumed = training::resumed_folder(&folder, &start)?;
-    let init_from = match resumed {
-        None => training::init_from(request, rendezvous)?,
-        // Needed only should no checkpoint be whole.
-        Some(_) => config.model.init_from.as_ref().map(PathBuf::from),
-    };
+    let init_from = init_from(request, resumed.as_deref(), &dir, rendezvous)?;
     let source = resumed.or_else(|| init_from.clone());
     let of_source = source.as_deref().map(weights::read_config).transpose()?;
     let data = if request.dry_run && will_be_prepared(config, &dir)? {
@@ -48,18 +44,15 @@ fn check<'a>(
         Some(rendezvous.rank_zero_first("data", || open_data(config, &dir))?)
     };
     let train = data.as_ref().map(|(train, _)| train);
-    let tokenizer = rendezvous.rank_zero_first("tokenizer", || {
-        training::find_tokenizer(config, source.as_deref(), &dir)
-    })?;
+    let tokenizer = training::find_tokenizer(config, source.as_deref(), &dir, rendezvous)?;
     training::check_same_tokenizer(&dir, train, tokenizer.as_deref())?;
-    let model = match of_source {
-        Some(model) => model,
-        None => {
-            let vocab_size = vocab_size(config, train, tokenizer.as_deref());
-            let seq_len = config.train.seq_len as i64;
-            config.model.resolve(vocab_size, seq_len)?
-        }
+    let resolve = || {
+        let vocab_size = vocab_size(config, train, tokenizer.as_deref());
+        config
+            .model
+            .resolve(vocab_size, config.train.seq_len as i64)
     };
+    let model = of_source.map_or_else(resolve, Ok)?;
     check_model(config, &model, &dir, train)?;
     if data.is_some() {
         training::check_samples(&config.generate, tokenizer.as_deref(), model.max_seq_len)?;
@@ -80,6 +73,23 @@ fn check<'a>(
         start_step: request.start_step,
         moments: request.moments(),
     })
+}
+
+/// The folder with weights to start from, unless a run is resumed: then it is needed only should no checkpoint be whole.
+fn init_from(
+    request: &TrainingRequest,
+    resumed: Option<&Path>,
+    data: &Path,
+    rendezvous: &Rendezvous,
+) -> Result<Option<PathBuf>> {
+    let config = &request.config;
+    if resumed.is_some() {
+        return Ok(config.model.init_from.as_ref().map(PathBuf::from));
+    }
+    if !is_prepared_here(config) {
+        PreparedFolder::open(data, Split::Train)?; // what is missing here is told before a network is asked
+    }
+    training::init_from(request, rendezvous)
 }
 
 /// The windows of both splits; of none where the data is still to be prepared.

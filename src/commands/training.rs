@@ -100,12 +100,14 @@ pub fn find_tokenizer(
     config: &Config,
     model: Option<&Path>,
     data: &Path,
+    rendezvous: &Rendezvous,
 ) -> Result<Option<Arc<Tokenizer>>> {
     let names = ["tokenizer.json", "tokenizer.model"];
     let has_one = |dir: &Path| names.iter().any(|name| dir.join(name).exists());
     let beside = |dir: &Path| has_one(dir).then(|| dir.to_owned());
     let path = config.tokenizer.path.as_ref();
-    let path = path.map(hub::tokenizer_dir).transpose()?;
+    let fetch = |path| rendezvous.rank_zero_first("tokenizer", || hub::tokenizer_dir(path));
+    let path = path.map(fetch).transpose()?;
     let path = path
         .or_else(|| model.and_then(beside))
         .or_else(|| beside(data));

@@ -226,71 +226,37 @@ impl fmt::Display for HubPath {
 mod tests {
     use super::*;
 
-    fn parsed(text: &str) -> (HubKind, String, Option<String>, HubPart) {
+    /// Kind, name, revision and part in words.
+    fn parsed(text: &str) -> String {
         let path = HubPath::parse(text).unwrap();
-        (path.kind, path.id, path.revision, path.part)
-    }
-
-    fn split(config: Option<&str>, split: Option<&str>) -> HubPart {
-        HubPart::Split {
-            config: config.map(str::to_owned),
-            split: split.map(str::to_owned),
-        }
+        let part = match &path.part {
+            HubPart::Files(files) => files.clone(),
+            HubPart::Split { config, split } => format!("{config:?} {split:?}"),
+        };
+        let revision = path.revision.as_deref().unwrap_or("-");
+        format!("{:?} {} {revision} {part}", path.kind, path.id)
     }
 
     #[test]
     fn addresses_are_understood() {
-        use HubKind::{Dataset, Model};
-        let whole = || split(None, None);
-        let files = |path: &str| HubPart::Files(path.to_owned());
-        let cases = [
-            ("hf://gpt2", Model, "gpt2", None, whole()),
-            ("hf://org/name", Model, "org/name", None, whole()),
-            ("hf://o/n@a/branch", Model, "o/n", Some("a/branch"), whole()),
-            ("hf://datasets/squad", Dataset, "squad", None, whole()),
-            (
-                "hf://datasets/o/n:c",
-                Dataset,
-                "o/n",
-                None,
-                split(Some("c"), None),
-            ),
+        for (text, expected) in [
+            ("hf://gpt2", "Model gpt2 - None None"),
+            ("hf://org/name", "Model org/name - None None"),
+            ("hf://o/n@a/branch", "Model o/n a/branch None None"),
+            ("hf://datasets/squad", "Dataset squad - None None"),
+            ("hf://datasets/o/n:c", r#"Dataset o/n - Some("c") None"#),
             (
                 "hf://datasets/o/n@v1:c/s",
-                Dataset,
-                "o/n",
-                Some("v1"),
-                split(Some("c"), Some("s")),
+                r#"Dataset o/n v1 Some("c") Some("s")"#,
             ),
-            (
-                "hf://datasets/o/n/d/*.parquet",
-                Dataset,
-                "o/n",
-                None,
-                files("d/*.parquet"),
-            ),
-            (
-                "hf://datasets/o/n@v1/x.json",
-                Dataset,
-                "o/n",
-                Some("v1"),
-                files("x.json"),
-            ),
+            ("hf://datasets/o/n/d/*.parquet", "Dataset o/n - d/*.parquet"),
+            ("hf://datasets/o/n@v1/x.json", "Dataset o/n v1 x.json"),
             (
                 "hf://datasets/o/n@refs/convert/parquet/a/b",
-                Dataset,
-                "o/n",
-                Some("refs/convert/parquet"),
-                files("a/b"),
+                "Dataset o/n refs/convert/parquet a/b",
             ),
-        ];
-        for (text, kind, id, revision, part) in cases {
-            let revision = revision.map(str::to_owned);
-            assert_eq!(
-                parsed(text),
-                (kind, id.to_owned(), revision, part),
-                "{text}"
-            );
+        ] {
+            assert_eq!(parsed(text), expected, "{text}");
         }
     }
 

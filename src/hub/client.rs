@@ -10,10 +10,11 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use ureq::config::RedirectAuthHeaders;
 use ureq::http::Response;
 use ureq::{Agent, Body, Timeout};
 
+/// A renamed repository, then its storage, are two.
+const REDIRECTIONS: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Without a single byte.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,8 +40,8 @@ impl Client {
     pub(super) fn new(settings: Settings) -> Self {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
-            // A large file lies on another host, which must not see the token.
-            .redirect_auth_headers(RedirectAuthHeaders::SameHost)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_recv_response(Some(SILENCE_TIMEOUT))
             .timeout_per_read(Some(SILENCE_TIMEOUT))
@@ -114,10 +115,29 @@ impl Client {
         }
     }
 
+    /// Follows redirections here, for the token's sake: a large file lies on another host, which must not see it.
     fn send(&self, url: &str, start: u64) -> Result<Response<Body>, ureq::Error> {
+        let mut url = url.to_owned();
+        for _ in 0..REDIRECTIONS {
+            let response = self.send_once(&url, start)?;
+            match redirection(&response, &url) {
+                None => return Ok(response),
+                Some(next) if url.starts_with("https:") && !next.starts_with("https:") => {
+                    return Err(ureq::Error::RedirectFailed);
+                }
+                Some(next) => url = next,
+            }
+        }
+        Err(ureq::Error::TooManyRedirects)
+    }
+
+    fn send_once(&self, url: &str, start: u64) -> Result<Response<Body>, ureq::Error> {
         // Sizes are compared, so nothing is to be packed on the way.
         let mut request = self.agent.get(url).header("Accept-Encoding", "identity");
-        if let Some(token) = &self.settings.token {
+        let is_the_hubs = url
+            .strip_prefix(&self.settings.endpoint)
+            .is_some_and(|path| path.starts_with('/'));
+        if let (true, Some(token)) = (is_the_hubs, &self.settings.token) {
             request = request.header("Authorization", token.header());
         }
         if start > 0 {
@@ -169,6 +189,22 @@ fn is_interruption(error: &ureq::Error) -> bool {
         ureq::Error::Timeout(_) | ureq::Error::Protocol(_) => true,
         _ => false,
     }
+}
+
+/// Where the answer sends to.
+fn redirection(response: &Response<Body>, url: &str) -> Option<String> {
+    if !response.status().is_redirection() {
+        return None;
+    }
+    let location = response.headers().get("location")?.to_str().ok()?;
+    if location.starts_with("http://") || location.starts_with("https://") {
+        return Some(location.to_owned());
+    }
+    let host = url
+        .match_indices('/')
+        .nth(2)
+        .map_or(url, |(at, _)| &url[..at]);
+    Some(format!("{host}/{}", location.trim_start_matches('/')))
 }
 
 /// `Link: <url>; rel="next"`

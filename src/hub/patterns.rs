@@ -79,7 +79,7 @@ fn count(path: &str, is_counted: fn(&str) -> bool) -> usize {
 }
 
 fn is_hidden(part: &str) -> bool {
-    part.starts_with('.') && part.trim_matches('.') != ""
+    part.starts_with('.') && !part.trim_matches('.').is_empty()
 }
 
 fn is_special(part: &str) -> bool {

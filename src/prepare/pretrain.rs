@@ -41,21 +41,12 @@ pub(super) fn write_shards(
     let format = shard_format(config, tokenizer, &claimed.dir);
     let dtype = format.dtype;
     let separator = tokenizer.document_separator()?;
-    let val_split = match &claimed.reached {
-        Some(reached) => reached.val_split,
-        None => decide_val_split(config, input, tokenizer)?,
-    };
+    let val_split = decide_val_split(claimed, config, input, tokenizer)?;
     let seen = seen_before(claimed, config, input)?;
-    let mut sink = Sink::new(claimed, format, seen, val_split).with_context(|| {
-        let dir = claimed.dir.display();
-        format!(
-            "{dir}: what an earlier preparation left is damaged; delete the folder and start again"
-        )
-    })?;
-    let mut batches = batches(claimed, config, input, tokenizer)?;
+    let mut sink = Sink::new(claimed, format, seen, val_split)?;
     let mut progress = Progress::start(bars, "tokenizing", input.bytes());
     ordered_map(
-        &mut batches,
+        &mut batches(claimed, config, input, tokenizer)?,
         worker_count(config),
         |batch| tokenize(batch?, tokenizer, separator, &val_split),
         |batch| {
@@ -184,13 +175,17 @@ pub(super) fn no_text(config: &PrepareConfig, input: &Input) -> anyhow::Error {
     )
 }
 
-/// A pass before the pass: over all documents where tokens are held out, else over as many as it takes to see that both
+/// Decided before, where a preparation goes on. Else a pass before the pass: over all documents where tokens are held out, else over as many as it takes to see that both
 /// splits will have one.
 fn decide_val_split(
+    claimed: &Claimed,
     config: &PrepareConfig,
     input: &Input,
     tokenizer: &Tokenizer,
 ) -> Result<ValSplit> {
+    if let Some(reached) = &claimed.reached {
+        return Ok(reached.val_split);
+    }
     let documents = Mixture::new(input, config, silent(config));
     let max_documents = if config.max_documents == 0 {
         usize::MAX

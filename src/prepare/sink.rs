@@ -9,7 +9,7 @@ use super::{
     writer::{ShardFormat, SplitWriter},
 };
 use crate::data::{Split, manifest::SplitEntry};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::{
     collections::{BTreeMap, HashSet},
     ops::ControlFlow,
@@ -86,8 +86,16 @@ impl<'a> Sink<'a> {
     ) -> Result<Self> {
         let max_tokens = claimed.request.max_tokens;
         let start = claimed.reached.as_ref();
+        let damaged = || {
+            let dir = claimed.dir.display();
+            format!(
+                "{dir}: what an earlier preparation left is damaged; delete the folder and start again"
+            )
+        };
         let writer = |split| match start.and_then(|reached| reached.splits.get(&split)) {
-            Some(reached) => SplitWriter::resume(format.clone(), split, reached.clone()),
+            Some(reached) => {
+                SplitWriter::resume(format.clone(), split, reached.clone()).with_context(damaged)
+            }
             None => Ok(SplitWriter::new(format.clone(), split)),
         };
         let most = if max_tokens == 0 {

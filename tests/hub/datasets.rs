@@ -59,8 +59,10 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 const CARD: &str = "---\nlicense: mit\nconfigs:\n- config_name: small\n  data_files:\n  - split: train\n    path: \
-                    small/part-*.parquet\n  - split: held_out\n    path:\n    - small/x.parquet\n- config_name: packed\n  \
-                    default: true\n  data_files: packed/*.jsonl.gz\n- config_name: folder\n  data_dir: folder\n---\n# A set\n";
+                    small/part-*.parquet\n  - split: held_out\n    path:\n    - small/x.parquet\n- config_name: one\n  \
+                    default: true\n  data_files: small/part-1.parquet\n---\n# A set\n";
+const PACKED_CARD: &str = "---\nconfigs:\n- config_name: packed\n  default: true\n  data_files: packed/*.jsonl.gz\n- \
+                           config_name: folder\n  data_dir: folder\n---\n";
 
 /// A data set with a card, one without, and one in five parts.
 pub(super) fn fill(hub: &Hub) {
@@ -72,6 +74,13 @@ pub(super) fn fill(hub: &Hub) {
             ("small/part-0.parquet", parquet("small 0", 30)),
             ("small/part-1.parquet", parquet("small 1", 20)),
             ("small/x.parquet", parquet("held out", 10)),
+        ],
+    );
+    hub.commit(
+        "datasets/org/packed",
+        "main",
+        &[
+            ("README.md", PACKED_CARD.into()),
             ("packed/a.jsonl.gz", gzip(&jsonl("packed a", 25))),
             ("packed/b.jsonl.gz", gzip(&jsonl("packed b", 15))),
             ("folder/train.json", jsonl("folder", 12)),
@@ -192,18 +201,18 @@ fn configurations_and_splits_are_found() {
             vec![of("0.parquet", parquet("held out", 10))],
         ),
         (
-            "hf://datasets/org/cards",
+            "hf://datasets/org/packed",
             vec![
                 of("0.jsonl", jsonl("packed a", 25)),
                 of("1.jsonl", jsonl("packed b", 15)),
             ],
         ),
         (
-            "hf://datasets/org/cards:folder",
+            "hf://datasets/org/packed:folder",
             vec![of("0.jsonl", jsonl("folder", 12))],
         ),
         (
-            "hf://datasets/org/cards:folder/test",
+            "hf://datasets/org/packed:folder/test",
             vec![of("0.jsonl", jsonl("folder test", 5))],
         ),
         (
@@ -230,7 +239,7 @@ fn configurations_and_splits_are_found() {
             vec![of("0.parquet", parquet("plain test", 10))],
         ),
         (
-            "hf://datasets/org/cards@main/folder/*.json",
+            "hf://datasets/org/packed@main/folder/*.json",
             vec![
                 of("0.jsonl", jsonl("folder test", 5)),
                 of("1.jsonl", jsonl("folder", 12)),
@@ -250,7 +259,7 @@ fn what_there_is_instead_is_told() {
     for (input, part) in [
         (
             "hf://datasets/org/cards:big",
-            "hf://datasets/org/cards: has no configuration `big`; there are small, packed, folder",
+            "hf://datasets/org/cards: has no configuration `big`; there are small, one",
         ),
         (
             "hf://datasets/org/cards:small/test",
@@ -278,7 +287,7 @@ fn what_there_is_instead_is_told() {
         assert!(!case.dir.path().join("out").exists());
     }
     let said = case.said(
-        case.prepare("hf://datasets/org/cards", "out", &["--text-field", "txet"]),
+        case.prepare("hf://datasets/org/packed", "out", &["--text-field", "txet"]),
         2,
     );
     assert!(

@@ -299,3 +299,44 @@ fn ranks_fetch_once() {
         1
     );
 }
+
+/// A renamed repository answers with another address of the same Hub, which needs the token as well.
+#[test]
+fn a_renamed_repository_is_followed_with_the_token() {
+    let case = Case::with_model();
+    case.hub.restrict("models/org/tiny", Access::Gated);
+    let commit = case.hub.commit("models/org/tiny", "main", &tiny());
+    let moved = |part: &str, to: String| {
+        let answer = super::http::Answer::new(307, "").header("Location", to);
+        case.hub.fault(part, Fault::Answer(answer), 1);
+    };
+    moved(
+        "/api/models/org/old/revision/",
+        "/api/models/org/tiny/revision/main".into(),
+    );
+    moved(
+        "/api/models/org/old/tree/",
+        format!(
+            "{}/api/models/org/tiny/tree/{commit}?recursive=true",
+            case.hub.address
+        ),
+    );
+    for file in [
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "model.safetensors",
+    ] {
+        moved(
+            &format!("/org/old/resolve/{commit}/{file}"),
+            format!("/org/tiny/resolve/{commit}/{file}"),
+        );
+    }
+    let mut command = case.export("hf://org/old");
+    command.env("HF_TOKEN", MEMBER).assert().success();
+    let cached = case.cached("models--org--old", &commit, "config.json");
+    assert_eq!(
+        fs::read(cached).unwrap(),
+        read("2_train_trace/init/config.json")
+    );
+}

@@ -53,6 +53,8 @@ struct State {
     /// Part of a path, what happens, and how often.
     faults: Vec<(String, Fault, usize)>,
     seen: Vec<String>,
+    /// The address of the large files, which is another than the Hub's.
+    storage: String,
 }
 
 /// The server.
@@ -65,8 +67,11 @@ pub(super) struct Hub {
 impl Hub {
     pub(super) fn start() -> Self {
         let state = Arc::new(Mutex::new(State::default()));
-        let served = state.clone();
-        let address = http::serve(move |request| served.lock().unwrap().answer(request));
+        let serve = |state: Arc<Mutex<State>>| {
+            http::serve(move |request| state.lock().unwrap().answer(request))
+        };
+        let (address, storage) = (serve(state.clone()), serve(state.clone()));
+        state.lock().unwrap().storage = storage;
         Self { address, state }
     }
 
@@ -253,14 +258,14 @@ impl State {
             .header("X-Linked-Size", bytes.len())
             .header("X-Linked-ETag", format!("\"{sha256}\""))
             .header("ETag", "\"of-the-pointer\"")
-            .header(
-                "Location",
-                format!("http://{}/cdn/{sha256}", request.headers["host"]),
-            )
+            .header("Location", format!("{}/cdn/{sha256}", self.storage))
     }
 
     /// Where large files lie: no repository, no token.
     fn large_file(&self, sha256_asked: &str, request: &Request) -> Answer {
+        if request.headers.contains_key("authorization") {
+            return refused(400, "", "the storage must not see a token");
+        }
         let mut files = self
             .repos
             .values()
@@ -402,7 +407,7 @@ fn is_large(path: &str) -> bool {
     LARGE.iter().any(|end| path.ends_with(end))
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(super) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()
         .map(|byte| format!("{byte:02x}"))

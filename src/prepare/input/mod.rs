@@ -8,6 +8,7 @@ mod content;
 mod content_hash;
 mod documents;
 mod fetched;
+mod hub_source;
 mod json_rows;
 mod long_text;
 mod mixture;

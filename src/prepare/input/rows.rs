@@ -25,7 +25,7 @@ const LONG_BYTES: u64 = 32 << 20;
 /// When the file cannot be opened; a bad request when a table lacks the column.
 pub(super) fn open(file: &SourceFile, column: &Column) -> Result<Rows> {
     match (file.format, column.holds) {
-        (Format::Parquet, _) => return parquet_rows::open(&*file.local()?, file.bytes, column),
+        (Format::Parquet, _) => return parquet_rows::open(&file.local()?, file.bytes, column),
         (Format::Text, Holds::Ids) => {
             return Err(crate::bad_request!(
                 "a text file holds no token ids; --pretokenized reads .jsonl, .json and .parquet"

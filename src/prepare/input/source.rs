@@ -3,17 +3,16 @@
 use super::{
     compression::Compression,
     documents::Pass,
-    fetched::{Downloads, Fetched, LocalFile},
+    fetched::{Fetched, LocalFile},
+    hub_source::{self, Place},
 };
 use crate::{
     config::{HubKind, HubPath},
-    data::manifest::{self, PreparedFrom},
-    hub,
+    data::manifest,
     prepare::MARKER,
     tokenizer,
 };
 use anyhow::{Context, Result};
-use indicatif::HumanBytes;
 use std::{
     collections::HashSet,
     fs,
@@ -85,6 +84,17 @@ pub(in crate::prepare) struct SourceFile {
 }
 
 impl SourceFile {
+    /// One on the Hub.
+    pub(super) fn on_hub(address: String, bytes: u64, remote: Fetched) -> Self {
+        let path = PathBuf::from(address);
+        Self {
+            format: Format::of(&path).unwrap_or(Format::Text),
+            bytes,
+            path,
+            remote: Some(Arc::new(remote)),
+        }
+    }
+
     /// It will be read next.
     pub(super) fn begin(&self) {
         if let Some(remote) = &self.remote {
@@ -111,16 +121,6 @@ impl SourceFile {
     }
 }
 
-/// What listing the files takes besides their names.
-pub(in crate::prepare) struct Place<'a> {
-    /// Where is written to.
-    pub(super) out: &'a Path,
-    /// Where files of the Hub go.
-    pub(super) downloads: Arc<Downloads>,
-    /// What an earlier preparation into `out` has read: of a data set without a revision it goes on with that commit.
-    pub(super) earlier: Option<PreparedFrom>,
-}
-
 /// The files behind `prepare.input`: inputs in the order given, the files of each sorted by path, no file twice, and
 /// none that a preparation into `place.out` writes itself (it may lie below an input).
 ///
@@ -137,7 +137,7 @@ pub(in crate::prepare) fn list(input: &[String], place: &Place<'_>) -> Result<Ve
     let mut files = Vec::new();
     for input in input {
         if let Some(path) = HubPath::parse_if_meant(input, HubKind::Dataset)? {
-            let remote = remote_files(&path, place)?;
+            let remote = hub_source::list(&path, place)?;
             files.extend(
                 remote
                     .into_iter()
@@ -159,43 +159,6 @@ pub(in crate::prepare) fn list(input: &[String], place: &Place<'_>) -> Result<Ve
         }
     }
     Ok(files)
-}
-
-/// # Errors
-/// A bad request when one of the inputs is meant as an address on the Hub and is none.
-pub(in crate::prepare) fn check_hub_paths<'a>(
-    inputs: impl IntoIterator<Item = &'a String>,
-) -> Result<()> {
-    for input in inputs {
-        HubPath::parse_if_meant(input, HubKind::Dataset)?;
-    }
-    Ok(())
-}
-
-fn remote_files(path: &HubPath, place: &Place<'_>) -> Result<Vec<SourceFile>> {
-    let commit = place
-        .earlier
-        .as_ref()
-        .and_then(|earlier| commit_read_before(earlier, path));
-    let files = hub::dataset_files(path, commit)?;
-    let bytes = files.iter().map(hub::RemoteFile::bytes).sum();
-    log::info!("{path}: {} files, {}", files.len(), HumanBytes(bytes));
-    let source = |file: hub::RemoteFile| {
-        let path = PathBuf::from(file.address());
-        SourceFile {
-            format: Format::of(&path).unwrap_or(Format::Text),
-            bytes: file.bytes(),
-            path,
-            remote: Some(Arc::new(Fetched::new(file, place.downloads.clone()))),
-        }
-    };
-    Ok(files.into_iter().map(source).collect())
-}
-
-fn commit_read_before<'a>(earlier: &'a PreparedFrom, path: &HubPath) -> Option<&'a str> {
-    let mut files = earlier.sources.iter().flat_map(|source| &source.files);
-    let start = format!("{path}@");
-    files.find_map(|file| file.path.to_str()?.strip_prefix(&start)?.split('/').next())
 }
 
 fn is_output(path: &Path, out: &Path) -> bool {

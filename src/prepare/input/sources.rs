@@ -2,7 +2,8 @@
 
 use super::{
     fetched::Downloads,
-    source::{Place, SourceFile, check_hub_paths, list},
+    hub_source::{self, Place},
+    source::{SourceFile, list},
 };
 use crate::{config::PrepareConfig, prepare::folder};
 use anyhow::Result;
@@ -53,7 +54,7 @@ impl Input {
             earlier: folder::earlier_request(out)?,
         };
         let Some(mix) = &config.mix else {
-            check_hub_paths(&config.input)?;
+            hub_source::check(&config.input)?;
             let files = list(&config.input, &place)?;
             return Ok(Self {
                 sources: vec![InputSource { files, weight: 1.0 }],
@@ -72,7 +73,7 @@ impl Input {
                 mix.display()
             )
         })?;
-        check_hub_paths(parsed.source.iter().flat_map(|source| &source.input))?;
+        hub_source::check(parsed.source.iter().flat_map(|source| &source.input))?;
         let source = |source: MixSource| {
             if !(source.weight > 0.0 && source.weight.is_finite()) {
                 let (mix, weight) = (mix.display(), source.weight);
