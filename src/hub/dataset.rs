@@ -2,13 +2,13 @@
 
 use super::card::{self, CardConfig};
 use super::listing::{self, Listing, RepoFile};
+use super::meter::Meter;
 use super::patterns;
 use super::remote_file::RemoteFile;
 use super::retry::Stop;
 use super::snapshot::Source;
 use crate::config::{HubPart, HubPath};
 use anyhow::{Context, Result, anyhow, bail};
-use indicatif::ProgressBar;
 use std::fs;
 use std::sync::Arc;
 
@@ -64,8 +64,8 @@ fn configs(source: &Source, listing: &Listing) -> Result<Vec<CardConfig>> {
     let card = listing.files.iter().find(|file| file.path == CARD);
     let named = match card {
         Some(card) => {
-            let quiet = ProgressBar::hidden();
-            let path = source.fetch_into_cache(&listing.commit, card, &quiet, &Stop::default())?;
+            let meter = Meter::start(card.bytes, CARD);
+            let path = source.fetch_into_cache(&listing.commit, card, &meter, &Stop::default())?;
             let text =
                 fs::read(&path).with_context(|| format!("{}: cannot read", path.display()))?;
             card::configs(&String::from_utf8_lossy(&text))?

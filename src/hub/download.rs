@@ -3,11 +3,11 @@
 
 use super::client::Client;
 use super::listing::RepoFile;
+use super::meter::Meter;
 use super::refusal::Asked;
 use super::retry::{Attempts, Stop};
 use crate::storage;
 use anyhow::{Context, Result, anyhow, bail};
-use indicatif::ProgressBar;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -22,8 +22,7 @@ pub(super) struct Download<'a> {
     pub(super) url: String,
     pub(super) file: &'a RepoFile,
     pub(super) asked: Asked,
-    /// Counts bytes.
-    pub(super) bar: &'a ProgressBar,
+    pub(super) meter: &'a Meter,
     pub(super) stop: &'a Stop,
 }
 
@@ -64,7 +63,7 @@ impl Download<'_> {
             here = 0;
             file.set_len(0)?;
         }
-        self.bar.inc(here);
+        self.meter.add(here);
         let mut attempts = Attempts::default();
         while here < self.file.bytes {
             let before = here;
@@ -96,7 +95,7 @@ impl Download<'_> {
         let mut answer = self.client.get(&self.url, *here, &self.asked, self.stop)?;
         if *here > 0 && answer.status() != StatusCode::PARTIAL_CONTENT {
             // The whole file comes again.
-            self.bar.dec(*here);
+            self.meter.take_back(*here);
             *here = 0;
             file.set_len(0)?;
         }
@@ -114,7 +113,7 @@ impl Download<'_> {
             file.write_all(&piece[..wanted])
                 .with_context(|| cannot_write(part))?;
             *here += wanted as u64;
-            self.bar.inc(wanted as u64);
+            self.meter.add(wanted as u64);
             if wanted < read {
                 return Err(self.wrong_size(*here + (read - wanted) as u64));
             }
@@ -165,7 +164,7 @@ impl Download<'_> {
         if *expected == found {
             return Ok(());
         }
-        self.bar.dec(self.file.bytes);
+        self.meter.take_back(self.file.bytes);
         fs::remove_file(part).with_context(|| cannot_write(part))?;
         Err(WrongContent(self.asked.to_string()).into())
     }

@@ -13,6 +13,7 @@ mod client;
 mod dataset;
 mod download;
 mod listing;
+mod meter;
 mod model_files;
 mod patterns;
 mod refusal;

@@ -1,8 +1,9 @@
 //! A data set's file, fetched when it is needed.
 
 use super::listing::RepoFile;
+use super::meter::Meter;
 use super::retry::Stop;
-use super::snapshot::{Source, bytes_bar};
+use super::snapshot::Source;
 use anyhow::Result;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -49,12 +50,9 @@ impl RemoteFile {
     /// # Errors
     /// What the Hub, the network or the disk have to say; or that it was stopped.
     pub fn fetch_into_cache(&self, stop: &Stop) -> Result<PathBuf> {
-        let bar = bytes_bar(self.file.bytes, &self.file.path);
-        let fetched = self
-            .source
-            .fetch_into_cache(&self.commit, &self.file, &bar, stop);
-        bar.finish_and_clear();
-        fetched
+        let meter = Meter::start(self.file.bytes, &self.file.path);
+        self.source
+            .fetch_into_cache(&self.commit, &self.file, &meter, stop)
     }
 
     /// Fetches it into a folder, or finds that an earlier process did; whoever asks removes it.
@@ -69,10 +67,9 @@ impl RemoteFile {
             return Ok(path);
         }
         self.source.check_online(&self.file)?;
-        let bar = bytes_bar(self.file.bytes, &self.file.path);
-        let download = self.source.download(&self.commit, &self.file, &bar, stop);
+        let meter = Meter::start(self.file.bytes, &self.file.path);
+        let download = self.source.download(&self.commit, &self.file, &meter, stop);
         let fetched = download.to(&path);
-        bar.finish_and_clear();
         fetched.map(|()| path)
     }
 }

@@ -4,14 +4,14 @@ use super::cache::CachedRepo;
 use super::client::Client;
 use super::download::Download;
 use super::listing::{self, Listing, RepoFile};
+use super::meter::Meter;
 use super::model_files::{self, Wanted};
 use super::refusal::Unreachable;
 use super::retry::Stop;
 use super::settings::Settings;
 use crate::config::{HubKind, HubPath};
-use crate::logging;
 use anyhow::{Result, anyhow, bail};
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::HumanBytes;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -130,11 +130,11 @@ impl Source {
             missing.len(),
             HumanBytes(bytes)
         );
-        let bar = bytes_bar(bytes, &what.repo);
+        let meter = Meter::start(bytes, &what.repo);
         let (next, stop, failure) = (AtomicUsize::new(0), Stop::default(), Mutex::new(None));
         let work = || {
             while let Some(file) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let Err(error) = self.fetch_into_cache(commit, file, &bar, &stop) else {
+                let Err(error) = self.fetch_into_cache(commit, file, &meter, &stop) else {
                     continue;
                 };
                 stop.set();
@@ -148,7 +148,7 @@ impl Source {
                 scope.spawn(work);
             }
         });
-        bar.finish_and_clear();
+        drop(meter);
         let failure = failure.into_inner().unwrap_or_else(PoisonError::into_inner);
         failure.map_or(Ok(()), Err)
     }
@@ -158,7 +158,7 @@ impl Source {
         &self,
         commit: &str,
         file: &RepoFile,
-        bar: &ProgressBar,
+        meter: &Meter,
         stop: &Stop,
     ) -> Result<PathBuf> {
         if let Some(path) = self.repo.find(commit, file) {
@@ -168,7 +168,7 @@ impl Source {
         let _lock = self.repo.lock(file)?;
         let blob = self.repo.blob(file);
         if !std::fs::metadata(&blob).is_ok_and(|found| found.len() == file.bytes) {
-            self.download(commit, file, bar, stop).to(&blob)?;
+            self.download(commit, file, meter, stop).to(&blob)?;
         }
         self.repo.link(commit, file)
     }
@@ -177,7 +177,7 @@ impl Source {
         &'a self,
         commit: &str,
         file: &'a RepoFile,
-        bar: &'a ProgressBar,
+        meter: &'a Meter,
         stop: &'a Stop,
     ) -> Download<'a> {
         Download {
@@ -185,7 +185,7 @@ impl Source {
             url: self.repo.file_url(commit, &file.path),
             file,
             asked: self.repo.asked(Some(&file.path)),
-            bar,
+            meter,
             stop,
         }
     }
@@ -202,14 +202,4 @@ impl Source {
             ),
         }
     }
-}
-
-/// A bar over bytes; hidden where stderr is no terminal.
-pub(super) fn bytes_bar(bytes: u64, what: &str) -> ProgressBar {
-    let bar = logging::progress().add(ProgressBar::new(bytes));
-    let template = "{msg} {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
-    let style = ProgressStyle::with_template(template);
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.set_message(what.to_owned());
-    bar
 }

@@ -222,6 +222,12 @@ fn offline_the_cache_is_enough() {
             .success();
     }
     assert_eq!(case.hub.seen(), Vec::<String>::new());
+    let mut elsewhere = case.export("hf://org/tiny");
+    elsewhere
+        .env("HF_HUB_CACHE", case.home().join("hub"))
+        .env("HF_HOME", "/none")
+        .env("HF_HUB_OFFLINE", "1");
+    elsewhere.assert().success();
     // Nobody answers there.
     let said = case.said(
         {

@@ -70,6 +70,36 @@ fn nothing_stays_and_nothing_is_fetched_twice() {
         request,
         format!("hf://datasets/org/parts@{commit}/p/4.jsonl")
     );
+    // A tokenizer takes a pass of its own.
+    let train = [
+        "prep-data",
+        "pretrain",
+        "--input",
+        PARTS,
+        "--out",
+        "e",
+        "--set",
+        "prepare.vocab_size=300",
+    ];
+    case.hub.seen();
+    case.command(&train).assert().success();
+    assert_eq!(fetched(&case), [1; 5]);
+    let train = [
+        "prep-data",
+        "tokenizer",
+        "--input",
+        PARTS,
+        "--out",
+        "t/tokenizer.json",
+        "--vocab-size",
+        "300",
+    ];
+    case.command(&train).assert().success();
+    assert_eq!(fetched(&case), [1; 5]);
+    assert!(
+        !case.dir.path().join("e/.fetched").exists()
+            && !case.dir.path().join("t/.fetched").exists()
+    );
     // A folder that is done asks for no file again.
     case.hub.seen();
     case.prepare(PARTS, "d", &[]).assert().success();
@@ -203,7 +233,15 @@ fn killed_it_goes_on() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(case.dir.path().join("out/.fetched").exists());
+    // What was read is gone; what comes next is there.
+    let on_disk = fs::read_dir(case.dir.path().join("out/.fetched")).unwrap();
+    let on_disk: Vec<String> = on_disk
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(
+        on_disk.len() <= 2 && !on_disk.iter().any(|name| name.ends_with("-0.jsonl")),
+        "{on_disk:?}"
+    );
     let said = case.said(case.prepare(PARTS, "out", &shards), 0);
     assert!(
         said.contains("going on with an earlier preparation"),

@@ -3,13 +3,14 @@
 use super::documents::Pass;
 use crate::hub::{RemoteFile, Stop};
 use anyhow::{Result, anyhow};
+use indicatif::HumanBytes;
 use std::{
     fs, mem,
     ops::Deref,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, Once, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
 };
@@ -26,6 +27,8 @@ pub(in crate::prepare) struct Downloads {
     dir: Option<PathBuf>,
     /// Bytes that stay for the next pass.
     kept: AtomicU64,
+    /// That others do not.
+    told: Once,
     stop: Stop,
 }
 
@@ -35,6 +38,7 @@ impl Downloads {
         Arc::new(Self {
             dir: (!keep_files).then(|| out.join(DIR)),
             kept: AtomicU64::new(0),
+            told: Once::new(),
             stop: Stop::default(),
         })
     }
@@ -62,8 +66,21 @@ impl Downloads {
     }
 
     /// Whether a file that another pass will need again may stay.
-    fn has_room(&self, bytes: u64) -> bool {
-        self.kept.fetch_add(bytes, Ordering::Relaxed) + bytes <= KEPT_BETWEEN_PASSES
+    fn make_room(&self, bytes: u64) -> bool {
+        let with = |kept: u64| Some(kept + bytes).filter(|sum| *sum <= KEPT_BETWEEN_PASSES);
+        let made = self
+            .kept
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, with);
+        if made.is_err() {
+            self.told.call_once(|| {
+                log::info!(
+                    "the input is read more than once: {} of it stay on disk, the rest is fetched again (--keep-files keeps \
+                     all)",
+                    HumanBytes(self.kept.load(Ordering::Relaxed))
+                );
+            });
+        }
+        made.is_ok()
     }
 }
 
@@ -111,6 +128,8 @@ impl Drop for LocalFile {
 pub(in crate::prepare) struct Fetched {
     file: RemoteFile,
     state: Mutex<State>,
+    /// Whether room was made for it.
+    stays: AtomicBool,
     downloads: Arc<Downloads>,
 }
 
@@ -133,6 +152,7 @@ impl Fetched {
         Self {
             file,
             state: Mutex::default(),
+            stays: AtomicBool::new(false),
             downloads,
         }
     }
@@ -165,8 +185,12 @@ impl Fetched {
 
     /// It was read to its end.
     pub(super) fn let_go(&self, pass: Pass) {
-        if pass == Pass::Ahead && self.downloads.has_room(self.file.bytes()) {
-            return;
+        let may_stay = || {
+            let stays = self.stays.load(Ordering::Relaxed);
+            stays || self.downloads.make_room(self.file.bytes())
+        };
+        if pass == Pass::Ahead && may_stay() {
+            return self.stays.store(true, Ordering::Relaxed);
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         drop(mem::take(&mut *state));
@@ -199,5 +223,36 @@ impl Drop for Fetched {
         if let State::Coming(coming) = state {
             let _ = coming.wait(); // what had come is removed with it
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_between_passes_ends() {
+        let downloads = Downloads::beside(Path::new("out"), false);
+        let gibibyte = 1 << 30;
+        assert!(!downloads.make_room(5 * gibibyte));
+        let made = (0..6).filter(|_| downloads.make_room(gibibyte)).count();
+        assert_eq!(made, 4);
+        assert!(downloads.make_room(0));
+    }
+
+    #[test]
+    fn a_file_goes_with_the_last_that_reads_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, "a").unwrap();
+        let read = Arc::new(LocalFile {
+            path: path.clone(),
+            goes: true,
+        });
+        let again = read.clone();
+        drop(read);
+        assert!(again.exists());
+        drop(again);
+        assert!(!path.exists());
     }
 }
