@@ -9,6 +9,7 @@ use super::retry::Stop;
 use super::snapshot::Source;
 use crate::config::{HubPart, HubPath};
 use anyhow::{Context, Result, anyhow, bail};
+use std::collections::HashSet;
 use std::fs;
 use std::sync::Arc;
 
@@ -107,14 +108,12 @@ fn files_of_split<'a>(
             names.join(", ")
         ));
     };
-    let mut found: Vec<&RepoFile> = Vec::new();
-    for pattern in of_split {
-        for file in patterns::resolve(files, &config.dir, pattern) {
-            if !found.iter().any(|known| known.path == file.path) {
-                found.push(file);
-            }
-        }
-    }
+    let mut seen = HashSet::new();
+    let patterns = of_split.iter();
+    let found = patterns.flat_map(|pattern| patterns::resolve(files, &config.dir, pattern));
+    let found = found
+        .filter(|file| seen.insert(file.path.as_str()))
+        .collect();
     let (found, reader) = patterns::of_one_reader(found);
     match reader {
         Some(reader) if patterns::is_read_here(reader) => Ok(found),

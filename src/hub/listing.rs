@@ -26,6 +26,8 @@ pub(super) struct Listing {
     pub(super) commit: String,
     /// In the order of their paths.
     pub(super) files: Vec<RepoFile>,
+    /// Whether the Hub was asked; else it is what the cache knows.
+    pub(super) is_current: bool,
 }
 
 #[derive(Deserialize)]
@@ -84,7 +86,11 @@ pub(super) fn current_commit(client: &Client, repo: &CachedRepo) -> Result<Strin
 pub(super) fn files_at(client: &Client, repo: &CachedRepo, commit: String) -> Result<Listing> {
     if let Some(files) = kept(&repo.tree(&commit)) {
         let files = checked(files, repo)?;
-        return Ok(Listing { commit, files });
+        return Ok(Listing {
+            commit,
+            files,
+            is_current: true,
+        });
     }
     let asked = repo.asked(None);
     let mut files = Vec::new();
@@ -100,7 +106,11 @@ pub(super) fn files_at(client: &Client, repo: &CachedRepo, commit: String) -> Re
         next = page.next.and_then(|url| repo.api_page(&url));
     }
     let files = checked(files, repo)?;
-    Ok(Listing { commit, files })
+    Ok(Listing {
+        commit,
+        files,
+        is_current: true,
+    })
 }
 
 /// Keeps the listing, so that what is missing is known without a network.
@@ -135,6 +145,7 @@ pub(super) fn files_here(repo: &CachedRepo, commit: String) -> Result<Listing> {
     Ok(Listing {
         commit,
         files: checked(files, repo)?,
+        is_current: false,
     })
 }
 

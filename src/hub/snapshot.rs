@@ -52,8 +52,13 @@ fn fetch(path: &Path, wanted: Wanted) -> Result<PathBuf> {
     };
     let source = Source::open(&path)?;
     let listing = source.listing()?;
-    let needed = model_files::choose(&listing.files, wanted)
-        .map_err(|problem| anyhow!("{}: {problem}", source.repo.asked(None)))?;
+    let needed = model_files::choose(&listing.files, wanted).map_err(|problem| {
+        let looked = match listing.is_current {
+            true => "",
+            false => "; only the cache was looked into",
+        };
+        anyhow!("{}: {problem}{looked}", source.repo.asked(None))
+    })?;
     source.fetch_all(&listing.commit, &needed)?;
     let dir = source.repo.snapshot(&listing.commit);
     model_files::check_index(&dir, &needed)?;
@@ -98,8 +103,10 @@ impl Source {
     }
 
     fn is_here(&self) -> bool {
-        let commit = self.repo.known_commit();
-        commit.is_some_and(|commit| self.repo.snapshot(&commit).is_dir())
+        let is_here = |commit: String| {
+            self.repo.snapshot(&commit).is_dir() || self.repo.tree(&commit).is_file()
+        };
+        self.repo.known_commit().is_some_and(is_here)
     }
 
     fn listing_here(&self, reason: &str) -> Result<Listing> {

@@ -58,10 +58,20 @@ fn nothing_stays_and_nothing_is_fetched_twice() {
     ] {
         case.prepare(PARTS, out, more).assert().success();
         assert_eq!(fetched(&case), [1; 5], "{out}");
-        assert!(!case.dir.path().join(out).join(".fetched").exists());
+        assert!(
+            !case
+                .dir
+                .path()
+                .join(out)
+                .join(".llama-train-fetched")
+                .exists()
+        );
     }
     assert_eq!(in_cache(&case), Vec::<String>::new());
-    case.prepare(PARTS, "d", &[]).assert().success();
+    // Named twice, it is read once.
+    case.prepare(PARTS, "d", &[&format!("{PARTS}:default/train")])
+        .assert()
+        .success();
     assert!(case.shards("d") == whole(&case));
     let request = case.manifest("d")["request"]["sources"][0]["files"][4]["path"].clone();
     let commit =
@@ -97,8 +107,8 @@ fn nothing_stays_and_nothing_is_fetched_twice() {
     case.command(&train).assert().success();
     assert_eq!(fetched(&case), [1; 5]);
     assert!(
-        !case.dir.path().join("e/.fetched").exists()
-            && !case.dir.path().join("t/.fetched").exists()
+        !case.dir.path().join("e/.llama-train-fetched").exists()
+            && !case.dir.path().join("t/.llama-train-fetched").exists()
     );
     // A folder that is done asks for no file again.
     case.hub.seen();
@@ -142,22 +152,27 @@ fn kept_files_are_in_the_cache_and_do_without_a_network() {
 #[test]
 fn what_is_not_needed_is_not_fetched() {
     let case = Case::with_data();
-    // The next part is fetched ahead, and does not come soon: nobody waits for it.
+    // The next part is fetched ahead, and does not come soon: nobody waits for it. By tokens that is known only behind the
+    // tokenizer, when the reader is waiting already.
     let later = Answer::new(503, "").header("Retry-After", 100);
-    case.hub.fault("/p/1.jsonl", Fault::Answer(later), 1);
-    let begun = Instant::now();
-    case.prepare(PARTS, "a", &["--max-documents", "30"])
-        .assert()
-        .success();
-    assert!(begun.elapsed() < Duration::from_secs(30));
-    assert_eq!(fetched(&case), [1, 1, 0, 0, 0]);
-    // By tokens it is known only behind the tokenizer, so some batches are read ahead.
-    case.prepare(PARTS, "b", &["--max-tokens", "2000", "--workers", "1"])
-        .assert()
-        .success();
-    assert_eq!(fetched(&case)[4], 0);
-    for out in ["a", "b"] {
-        assert!(!case.dir.path().join(out).join(".fetched").exists());
+    for (out, limit) in [
+        ("a", ["--max-documents", "30"]),
+        ("b", ["--max-tokens", "2000"]),
+    ] {
+        case.hub
+            .fault("/p/1.jsonl", Fault::Answer(later.clone()), 1);
+        let begun = Instant::now();
+        case.prepare(PARTS, out, &limit).assert().success();
+        assert!(begun.elapsed() < Duration::from_secs(30), "{out}");
+        assert_eq!(fetched(&case), [1, 1, 0, 0, 0], "{out}");
+        assert!(
+            !case
+                .dir
+                .path()
+                .join(out)
+                .join(".llama-train-fetched")
+                .exists()
+        );
     }
 }
 
@@ -168,13 +183,13 @@ fn a_failure_on_the_way_is_gone_on_with() {
     case.prepare(PARTS, "whole", &shards).assert().success();
     slow_down(&case);
     let gone = Answer::new(503, "").header("Retry-After", 0);
-    case.hub.fault("/p/3.jsonl", Fault::Answer(gone), 6);
+    case.hub.fault("/p/3.jsonl", Fault::Answer(gone), 12); // ahead, and when it is needed
     let said = case.said(case.prepare(PARTS, "out", &shards), 1);
     assert!(
         said.contains("hf://datasets/org/parts: p/3.jsonl: the Hub is not well"),
         "{said}"
     );
-    assert!(!case.dir.path().join("out/.fetched").exists());
+    assert!(!case.dir.path().join("out/.llama-train-fetched").exists());
     case.hub.seen();
     // Meanwhile the branch has moved; what was begun goes on with its commit.
     case.hub.commit(
@@ -234,7 +249,7 @@ fn killed_it_goes_on() {
     child.kill().unwrap();
     child.wait().unwrap();
     // What was read is gone; what comes next is there.
-    let on_disk = fs::read_dir(case.dir.path().join("out/.fetched")).unwrap();
+    let on_disk = fs::read_dir(case.dir.path().join("out/.llama-train-fetched")).unwrap();
     let on_disk: Vec<String> = on_disk
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
@@ -248,5 +263,5 @@ fn killed_it_goes_on() {
         "{said}"
     );
     assert!(case.shards("out") == case.shards("whole"));
-    assert!(!case.dir.path().join("out/.fetched").exists());
+    assert!(!case.dir.path().join("out/.llama-train-fetched").exists());
 }

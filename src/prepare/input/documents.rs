@@ -145,16 +145,16 @@ impl<'a> Documents<'a> {
         }
     }
 
-    /// The file after it is fetched meanwhile.
+    /// The file after it is fetched while this one is read.
     fn open_file(&self, index: usize) -> Result<OpenFile<'a>> {
         let file = &self.files[index];
-        file.begin();
+        let rows =
+            rows::open(file, &self.column).with_context(|| file.path.display().to_string())?;
         if let Some(next) = self.files.get(index + 1) {
             next.begin();
         }
         Ok(OpenFile {
-            rows: rows::open(file, &self.column)
-                .with_context(|| file.path.display().to_string())?,
+            rows,
             path: &file.path,
         })
     }

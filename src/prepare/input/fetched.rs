@@ -16,7 +16,7 @@ use std::{
 };
 
 /// Below the folder that a preparation writes to.
-const DIR: &str = ".fetched";
+const DIR: &str = ".llama-train-fetched";
 /// What may stay on disk between two passes over the input; of a larger input the rest is fetched again.
 const KEPT_BETWEEN_PASSES: u64 = 4 << 30;
 
@@ -143,9 +143,7 @@ enum State {
 
 /// A download in another thread.
 #[derive(Debug)]
-struct Coming {
-    thread: Option<JoinHandle<Result<LocalFile>>>,
-}
+struct Coming(JoinHandle<Result<LocalFile>>);
 
 impl Fetched {
     pub(super) fn new(file: RemoteFile, downloads: Arc<Downloads>) -> Self {
@@ -170,17 +168,18 @@ impl Fetched {
     /// # Errors
     /// What the Hub, the network or the disk have to say.
     pub(super) fn local(&self) -> Result<Arc<LocalFile>> {
-        self.begin();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Coming(coming) = &mut *state {
-            let fetched = coming.wait();
-            *state = State::NotHere;
-            *state = State::Here(Arc::new(fetched?));
-        }
-        match &*state {
-            State::Here(file) => Ok(file.clone()),
-            _ => Err(anyhow!("{}: was not fetched", self.file.address())),
-        }
+        let fetched = match mem::take(&mut *state) {
+            State::Here(file) => file,
+            State::NotHere => Arc::new(self.downloads.fetch(&self.file)?),
+            // What failed a while ago may work now.
+            State::Coming(coming) => Arc::new(coming.wait().or_else(|error| {
+                log::info!("{error:#}; asking again");
+                self.downloads.fetch(&self.file)
+            })?),
+        };
+        *state = State::Here(fetched.clone());
+        Ok(fetched)
     }
 
     /// It was read to its end.
@@ -200,27 +199,20 @@ impl Fetched {
 impl Coming {
     fn start(file: &RemoteFile, downloads: &Arc<Downloads>) -> Self {
         let (file, downloads) = (file.clone(), downloads.clone());
-        let thread = thread::spawn(move || downloads.fetch(&file));
-        Self {
-            thread: Some(thread),
-        }
+        Self(thread::spawn(move || downloads.fetch(&file)))
     }
 
-    fn wait(&mut self) -> Result<LocalFile> {
-        let thread = self.thread.take();
-        let ended = thread.map(JoinHandle::join);
-        match ended {
-            Some(Ok(fetched)) => fetched,
-            _ => Err(anyhow!("the download has died")),
-        }
+    fn wait(self) -> Result<LocalFile> {
+        let ended = self.0.join();
+        ended.unwrap_or_else(|_| Err(anyhow!("the download has died")))
     }
 }
 
 impl Drop for Fetched {
     fn drop(&mut self) {
-        self.downloads.stop();
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let State::Coming(coming) = state {
+        if let State::Coming(coming) = mem::take(state) {
+            self.downloads.stop(); // nobody reads on
             let _ = coming.wait(); // what had come is removed with it
         }
     }

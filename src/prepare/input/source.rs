@@ -95,7 +95,7 @@ impl SourceFile {
         }
     }
 
-    /// It will be read next.
+    /// It will be read soon.
     pub(super) fn begin(&self) {
         if let Some(remote) = &self.remote {
             remote.begin();
