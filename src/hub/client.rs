@@ -86,6 +86,7 @@ impl Client {
     ) -> Result<Response<Body>> {
         let mut attempts = Attempts::default();
         loop {
+            stop.check(asked)?;
             let (problem, wait) = match self.send(url, start) {
                 Ok(response) if response.status().is_success() => {
                     self.has_answered.store(true, Ordering::Relaxed);

@@ -248,6 +248,7 @@ fn killed_it_goes_on() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
+    case.hub.heal();
     // What was read is gone; what comes next is there.
     let on_disk = fs::read_dir(case.dir.path().join("out/.llama-train-fetched")).unwrap();
     let on_disk: Vec<String> = on_disk
