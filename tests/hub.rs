@@ -1,9 +1,12 @@
 //! Models and data sets by their names on the Hub, against a server on the loopback interface.
 
+mod connections;
 mod datasets;
+mod hostile;
 mod http;
 mod models;
 mod refusals;
+mod repository;
 mod server;
 mod standalone;
 mod streaming;

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+/// Pages of a thousand files: no repository may have as many.
+const MOST_PAGES: usize = 1000;
+
 /// A file of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RepoFile {
@@ -95,7 +98,12 @@ pub(super) fn files_at(client: &Client, repo: &CachedRepo, commit: String) -> Re
     let asked = repo.asked(None);
     let mut files = Vec::new();
     let mut next = Some(format!("{}/tree/{commit}?recursive=true", repo.api_url()));
+    let mut pages = 0;
     while let Some(url) = next {
+        pages += 1;
+        if pages > MOST_PAGES {
+            bail!("{asked}: its listing does not end; is HF_ENDPOINT a Hub?");
+        }
         let page: Page<Vec<TreeEntry>> = client.page(&url, &asked)?;
         let entries = page
             .content

@@ -1,13 +1,13 @@
 //! Models and tokenizers by name: fetched once, whole, and into the cache that others share.
 
-use super::server::{Access, Fault, MEMBER};
+use super::server::{Access, MEMBER};
 use super::{Case, read, tiny};
 use crate::common::{fixture, stream_run};
 use crate::distributed::ranks;
 use std::fs;
 
 /// The requests for content, without those for listings.
-fn fetched(case: &Case) -> Vec<String> {
+pub(super) fn fetched(case: &Case) -> Vec<String> {
     let seen = case.hub.seen().into_iter();
     seen.filter(|line| line.contains("/resolve/") || line.contains("/cdn/"))
         .collect()
@@ -108,86 +108,6 @@ fn a_gated_model_takes_a_token_from_the_environment_or_env_or_the_file_of_a_logi
 }
 
 #[test]
-fn a_cut_connection_is_gone_on_with() {
-    let case = Case::with_model();
-    let commit = case.hub.commit("models/org/tiny", "main", &tiny());
-    case.hub.fault("/cdn/", Fault::Cut(1000), 3);
-    case.export("hf://org/tiny").assert().success();
-    let ranges: Vec<String> = fetched(&case)
-        .into_iter()
-        .filter(|line| line.contains("bytes="))
-        .collect();
-    assert!(
-        ranges
-            .iter()
-            .any(|line| line.contains("/cdn/") && line.ends_with("bytes=1000-")),
-        "{ranges:?}"
-    );
-    assert!(
-        ranges
-            .iter()
-            .any(|line| line.contains("/cdn/") && line.ends_with("bytes=3000-")),
-        "{ranges:?}"
-    );
-    let cached = case.cached("models--org--tiny", &commit, "model.safetensors");
-    assert_eq!(
-        fs::read(cached).unwrap(),
-        read("2_train_trace/init/model.safetensors")
-    );
-}
-
-/// What an earlier process left is taken where it is right, and thrown away where it is not.
-#[test]
-fn a_part_that_an_earlier_process_left_is_used_if_it_is_right() {
-    let weights = read("2_train_trace/init/model.safetensors");
-    for (part, from, requests) in [
-        (&weights[..5000], "bytes=5000-", 1),
-        (&[7; 5000][..], "bytes=5000-", 2),
-    ] {
-        let case = Case::with_model();
-        let commit = case.hub.commit("models/org/tiny", "main", &tiny());
-        case.hub
-            .fault("/cdn/", Fault::Answer(super::http::Answer::new(404, "")), 1);
-        case.export("hf://org/tiny").assert().code(1);
-        let sha256 = case
-            .hub
-            .seen()
-            .iter()
-            .find_map(|line| Some(line.split_once("/cdn/")?.1.to_owned()))
-            .unwrap();
-        let blobs = case.home().join("hub/models--org--tiny/blobs");
-        fs::write(blobs.join(format!("{sha256}.incomplete")), part).unwrap();
-        case.export("hf://org/tiny").assert().success();
-        let of_storage: Vec<String> = case
-            .hub
-            .seen()
-            .into_iter()
-            .filter(|line| line.contains("/cdn/"))
-            .collect();
-        assert!(
-            of_storage[0].ends_with(from) && of_storage.len() == requests,
-            "{of_storage:?}"
-        );
-        let cached = case.cached("models--org--tiny", &commit, "model.safetensors");
-        assert_eq!(fs::read(cached).unwrap(), weights);
-    }
-}
-
-#[test]
-fn a_server_that_knows_no_ranges_sends_all_again() {
-    let case = Case::with_model();
-    let commit = case.hub.commit("models/org/tiny", "main", &tiny());
-    case.hub.fault("/cdn/", Fault::Cut(1000), 1);
-    case.hub.fault("/cdn/", Fault::NoRanges, 1);
-    case.export("hf://org/tiny").assert().success();
-    let cached = case.cached("models--org--tiny", &commit, "model.safetensors");
-    assert_eq!(
-        fs::read(cached).unwrap(),
-        read("2_train_trace/init/model.safetensors")
-    );
-}
-
-#[test]
 fn a_revision_that_moved_is_fetched_anew() {
     let case = Case::with_model();
     let first = case.hub.commit("models/org/tiny", "main", &tiny());
@@ -243,20 +163,6 @@ fn offline_the_cache_is_enough() {
     );
 }
 
-#[test]
-fn asked_to_wait_it_waits_and_succeeds() {
-    let case = Case::with_model();
-    for status in [429, 503] {
-        let later = super::http::Answer::new(status, "").header("Retry-After", 0);
-        case.hub
-            .fault("/api/models/", Fault::Answer(later.clone()), 2);
-        case.hub.fault("config.json", Fault::Answer(later), 2);
-        let said = case.said(case.export("hf://org/tiny"), 0);
-        assert!(said.contains("asking again in 0 s"), "{said}");
-        fs::remove_dir_all(case.home()).unwrap();
-    }
-}
-
 /// One rank fetches; the others find it.
 #[test]
 fn ranks_fetch_once() {
@@ -306,43 +212,49 @@ fn ranks_fetch_once() {
     );
 }
 
-/// A renamed repository answers with another address of the same Hub, which needs the token as well.
+/// `doctor` says whether the Hub answers, who asks, and where files are.
 #[test]
-fn a_renamed_repository_is_followed_with_the_token() {
-    let case = Case::with_model();
-    case.hub.restrict("models/org/tiny", Access::Gated);
-    let commit = case.hub.commit("models/org/tiny", "main", &tiny());
-    let moved = |part: &str, to: String| {
-        let answer = super::http::Answer::new(307, "").header("Location", to);
-        case.hub.fault(part, Fault::Answer(answer), 1);
+fn the_doctor_looks_at_the_hub() {
+    let case = Case::new();
+    let found = |variables: &[(&str, &str)]| {
+        let mut command = case.command(&["doctor"]);
+        command.envs(variables.iter().copied());
+        let stdout = command.assert().success().get_output().stdout.clone();
+        let text = String::from_utf8(stdout).unwrap();
+        text.lines()
+            .find(|line| line.contains("hub "))
+            .unwrap()
+            .to_owned()
     };
-    moved(
-        "/api/models/org/old/revision/",
-        "/api/models/org/tiny/revision/main".into(),
-    );
-    moved(
-        "/api/models/org/old/tree/",
-        format!(
-            "{}/api/models/org/tiny/tree/{commit}?recursive=true",
-            case.hub.address
+    let home = case.home().join("hub").display().to_string();
+    for (variables, parts) in [
+        (
+            vec![],
+            vec![
+                "ok  hub",
+                "answers, without a token",
+                "set HF_TOKEN",
+                home.as_str(),
+            ],
         ),
-    );
-    for file in [
-        "config.json",
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "model.safetensors",
+        (vec![("HF_TOKEN", MEMBER)], vec!["ok  hub", "with a token"]),
+        (
+            vec![("HF_TOKEN", "hf_wrong")],
+            vec!["--  hub", "does not accept the token"],
+        ),
+        (
+            vec![("HF_ENDPOINT", "http://127.0.0.1:9")],
+            vec!["--  hub", "cannot be reached", "check the network"],
+        ),
+        (
+            vec![("HF_HUB_OFFLINE", "1")],
+            vec!["ok  hub", "not asked (HF_HUB_OFFLINE is set)"],
+        ),
     ] {
-        moved(
-            &format!("/org/old/resolve/{commit}/{file}"),
-            format!("/org/tiny/resolve/{commit}/{file}"),
-        );
+        let line = found(&variables);
+        for part in parts {
+            assert!(line.contains(part), "missing {part}: {line}");
+        }
+        assert!(!line.contains(MEMBER), "{line}");
     }
-    let mut command = case.export("hf://org/old");
-    command.env("HF_TOKEN", MEMBER).assert().success();
-    let cached = case.cached("models--org--old", &commit, "config.json");
-    assert_eq!(
-        fs::read(cached).unwrap(),
-        read("2_train_trace/init/config.json")
-    );
 }

@@ -1,11 +1,9 @@
 //! What goes wrong, in words that say what to do, and without a token in them.
 
+use super::Case;
 use super::http::Answer;
 use super::server::{Access, Fault, MEMBER, OUTSIDER};
-use super::{Case, read, tiny};
-use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
 
 fn answer(status: u16) -> Fault {
     Fault::Answer(Answer::new(status, "").header("Retry-After", 0))
@@ -234,82 +232,6 @@ fn what_is_no_address_is_a_bad_request() {
     assert!(case.hub.seen().is_empty());
 }
 
-/// Every file below a folder, by its path.
-fn everything_below(dir: &Path) -> Vec<String> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
-        all.push(entry.path().display().to_string());
-        if entry.file_type().unwrap().is_dir() {
-            all.extend(everything_below(&entry.path()));
-        }
-    }
-    all
-}
-
-#[test]
-fn names_that_lead_elsewhere_write_nothing() {
-    for name in [
-        "../../../../evil.json",
-        "/tmp/llama-train-evil.json",
-        "a/../../b/config.json",
-        "a//b",
-        "c\\d",
-    ] {
-        let case = Case::new();
-        let mut files = tiny();
-        files.push((name, b"{}".to_vec()));
-        case.hub.commit("models/org/evil", "main", &files);
-        let said = case.said(case.export("hf://org/evil"), 1);
-        assert!(
-            said.contains("would lie outside its folder; nothing of it was written"),
-            "{name}: {said}"
-        );
-        assert!(!Path::new("/tmp/llama-train-evil.json").exists());
-        assert_eq!(
-            everything_below(case.dir.path()),
-            Vec::<String>::new(),
-            "{name}"
-        );
-    }
-    for name in ["../../../../evil.safetensors", "/etc/passwd"] {
-        let case = Case::new();
-        let index =
-            format!("{{\"weight_map\": {{\"a\": \"model-1.safetensors\", \"b\": {name:?}}}}}");
-        let files = [
-            ("config.json", read("2_train_trace/init/config.json")),
-            ("model-1.safetensors", vec![0; 8]),
-            ("model.safetensors.index.json", index.into_bytes()),
-        ];
-        case.hub.commit("models/org/evil", "main", &files);
-        let said = case.said(case.export("hf://org/evil"), 1);
-        assert!(
-            said.contains("which lies outside the model's folder"),
-            "{said}"
-        );
-        let outside = everything_below(case.dir.path()).into_iter();
-        let mut outside = outside.filter(|path| !path.starts_with(&*case.home().to_string_lossy()));
-        assert_eq!(outside.next(), None);
-    }
-}
-
-/// A Hub that names something else than a commit, or that something is kept under a path.
-#[test]
-fn commits_and_contents_are_plain_names() {
-    for body in ["{\"sha\": \"../../../x\"}", "{\"sha\": \"main\"}"] {
-        let case = Case::with_model();
-        case.hub
-            .fault("/revision/", Fault::Answer(Answer::new(200, body)), 1);
-        let said = case.said(case.export("hf://org/tiny"), 1);
-        assert!(said.contains("names a commit that is none"), "{said}");
-    }
-    let case = Case::with_model();
-    let entry = r#"[{"type": "file", "path": "config.json", "oid": "../../x", "size": 2}]"#;
-    case.hub
-        .fault("/tree/", Fault::Answer(Answer::new(200, entry)), 1);
-    let said = case.said(case.export("hf://org/tiny"), 1);
-    assert!(said.contains("nothing of it was written"), "{said}");
-}
-
 #[test]
 fn a_repository_without_anything_to_read_is_refused() {
     let case = Case::new();
@@ -328,51 +250,4 @@ fn a_repository_without_anything_to_read_is_refused() {
     );
     let said = case.said(case.command(&["doctor"]), 0);
     assert!(said.is_empty() || !said.contains("error"), "{said}");
-}
-
-/// `doctor` says whether the Hub answers, who asks, and where files are.
-#[test]
-fn the_doctor_looks_at_the_hub() {
-    let case = Case::new();
-    let found = |variables: &[(&str, &str)]| {
-        let mut command = case.command(&["doctor"]);
-        command.envs(variables.iter().copied());
-        let stdout = command.assert().success().get_output().stdout.clone();
-        let text = String::from_utf8(stdout).unwrap();
-        text.lines()
-            .find(|line| line.contains("hub "))
-            .unwrap()
-            .to_owned()
-    };
-    let home = case.home().join("hub").display().to_string();
-    for (variables, parts) in [
-        (
-            vec![],
-            vec![
-                "ok  hub",
-                "answers, without a token",
-                "set HF_TOKEN",
-                home.as_str(),
-            ],
-        ),
-        (vec![("HF_TOKEN", MEMBER)], vec!["ok  hub", "with a token"]),
-        (
-            vec![("HF_TOKEN", "hf_wrong")],
-            vec!["--  hub", "does not accept the token"],
-        ),
-        (
-            vec![("HF_ENDPOINT", "http://127.0.0.1:9")],
-            vec!["--  hub", "cannot be reached", "check the network"],
-        ),
-        (
-            vec![("HF_HUB_OFFLINE", "1")],
-            vec!["ok  hub", "not asked (HF_HUB_OFFLINE is set)"],
-        ),
-    ] {
-        let line = found(&variables);
-        for part in parts {
-            assert!(line.contains(part), "missing {part}: {line}");
-        }
-        assert!(!line.contains(MEMBER), "{line}");
-    }
 }

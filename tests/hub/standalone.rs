@@ -1,7 +1,8 @@
 //! The server alone, for clients that are not ours: `scripts/check_hub.sh` runs Python's against it.
 
 use super::datasets::{fill, jsonl};
-use super::server::{Access, Fault, Hub, sha256};
+use super::repository::sha256;
+use super::server::{Access, Fault, Hub};
 use super::{read, tiny};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,12 +27,20 @@ fn serve() {
     ];
     let sharded = sharded.map(|file| (file, read(format!("1_checkpoints/d_sharded_bf16/{file}"))));
     hub.commit("models/org/sharded", "v1", &sharded);
-    // Whoever fetches these weights is cut off three times.
-    let cut = read("1_checkpoints/a_mha_untied/model.safetensors");
-    hub.fault(&sha256(&cut), Fault::Cut(20_000), 3);
-    let config = read("1_checkpoints/a_mha_untied/config.json");
-    let files = [("config.json", config), ("model.safetensors", cut)];
-    hub.commit("models/org/cut", "main", &files);
+    // Whoever fetches these weights first is cut off three times.
+    for (name, checkpoint) in [
+        ("cut", "a_mha_untied"),
+        ("cut-for-python", "c_gqa_rope_llama3"),
+    ] {
+        let file = |file: &str| read(format!("1_checkpoints/{checkpoint}/{file}"));
+        let weights = file("model.safetensors");
+        hub.fault(&sha256(&weights), Fault::Cut(20_000), 3);
+        let files = [
+            ("config.json", file("config.json")),
+            ("model.safetensors", weights),
+        ];
+        hub.commit(&format!("models/org/{name}"), "main", &files);
+    }
     let address = folder.join("address");
     fs::write(folder.join("address.tmp"), &hub.address).unwrap();
     fs::rename(folder.join("address.tmp"), &address).unwrap();
