@@ -1,15 +1,18 @@
 //! The one integration binary: a module per room.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that meets one has failed
 
+mod adapters;
 mod bad_input;
 mod cli;
 mod common;
 mod configs;
 mod distributed;
+mod eval;
 mod layers;
 mod meta_folders;
 mod model_parity;
 mod optimizer;
+mod original_checkpoints;
 mod original_env;
 mod prepare;
 mod tokenizer;

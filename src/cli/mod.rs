@@ -2,6 +2,7 @@
 
 mod args;
 mod assignments;
+mod model_args;
 mod requests;
 
 use crate::commands::Output;
@@ -61,6 +62,8 @@ impl Verb {
             Self::Bench(args) => &args.common,
             Self::Doctor(args) => &args.common,
             Self::Export(args) => &args.common,
+            Self::Eval(args) => &args.common,
+            Self::Plan(args) => &args.common,
         }
     }
 
@@ -73,6 +76,8 @@ impl Verb {
             Self::Bench(args) => args.run(),
             Self::Doctor(args) => args.run(),
             Self::Export(args) => args.run(),
+            Self::Eval(args) => args.run(),
+            Self::Plan(args) => args.run(),
         }
     }
 }

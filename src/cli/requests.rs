@@ -1,14 +1,18 @@
 //! From flags to what the verbs take.
 
 use super::args::{
-    Bench, Common, Doctor, Export, Generate, Input, PrepPretrain, PrepTokenizer, Pretrain,
+    Bench, Common, Doctor, Input, Original, Plan, PrepPretrain, PrepTokenizer, Pretrain,
 };
 use super::assignments::{self, Assignments};
+use super::model_args::{Eval, Export, Generate};
 use crate::checkpoint::ResumeFrom;
+use crate::commands::original_checkpoint::{OriginalCheckpoint, Stage};
 use crate::commands::training::TrainingRequest;
-use crate::commands::{Output, bench, doctor, export, generate, prep_data, pretrain};
+use crate::commands::{Output, bench, doctor, eval, export, generate, plan, prep_data, pretrain};
 use crate::config::{Config, Purpose, Sources};
+use crate::data::Split;
 use anyhow::Result;
+use std::path::PathBuf;
 use tch::Kind;
 
 impl Common {
@@ -81,6 +85,20 @@ impl PrepTokenizer {
     }
 }
 
+impl Original {
+    fn given(&self) -> Option<OriginalCheckpoint> {
+        let flags = [
+            (Stage::Pretrain, &self.pretrain_checkpoint),
+            (Stage::Instruct, &self.instruct_checkpoint),
+            (Stage::Dpo, &self.dpo_checkpoint),
+        ];
+        flags.into_iter().find_map(|(stage, file)| {
+            let file = file.clone()?;
+            Some(OriginalCheckpoint { stage, file })
+        })
+    }
+}
+
 impl Pretrain {
     pub(super) fn run(&self) -> Result<Output> {
         let mut flags = Assignments::default();
@@ -89,11 +107,16 @@ impl Pretrain {
             "latest" => ResumeFrom::Latest,
             dir => ResumeFrom::Path(dir.into()),
         });
+        let mut config = self.common.load(flags, Purpose::Pretrain)?;
+        let start_step = match self.original.given() {
+            Some(given) => given.start(&mut config, Stage::Pretrain, self.start_step)?,
+            None => self.start_step,
+        };
         pretrain::run(&TrainingRequest {
-            config: self.common.load(flags, Purpose::Pretrain)?,
+            config,
             resume,
             reset_optimizer: self.reset_optimizer,
-            start_step: self.start_step,
+            start_step,
             dry_run: self.dry_run,
         })
     }
@@ -124,7 +147,10 @@ impl Generate {
         flags.value("--seed", "generate.seed", self.seed);
         let config = self.common.load(flags, Purpose::Other)?;
         generate::run(&generate::Request {
-            checkpoint: self.checkpoint.clone(),
+            checkpoint: self.model.checkpoint.clone(),
+            adapter: self.model.adapter.clone(),
+            lora_alpha: config.lora.alpha,
+            tokenizer: config.tokenizer.path.map(PathBuf::from),
             options: config.generate,
             device: config.run.device,
             precision: config.train.precision,
@@ -135,14 +161,21 @@ impl Generate {
 
 impl Export {
     pub(super) fn run(&self) -> Result<Output> {
-        self.common.load(Assignments::default(), Purpose::Other)?;
+        let config = self.common.load(Assignments::default(), Purpose::Other)?;
         let kind = self.dtype.as_deref().map(|name| match name {
             "bf16" => Kind::BFloat16,
             "fp16" => Kind::Half,
             _ => Kind::Float,
         });
         export::run(&export::Request {
-            checkpoint: self.checkpoint.clone(),
+            checkpoint: self.model.checkpoint.clone(),
+            adapter: self.model.adapter.clone(),
+            lora: match self.merge_lora {
+                true => export::Lora::Merged,
+                false => export::Lora::Alone,
+            },
+            lora_alpha: config.lora.alpha,
+            tokenizer: config.tokenizer.path.map(PathBuf::from),
             out: self.out.clone(),
             format: match self.format.as_str() {
                 "meta" => export::Format::Meta,
@@ -150,6 +183,32 @@ impl Export {
             },
             kind,
         })
+    }
+}
+
+impl Eval {
+    pub(super) fn run(&self) -> Result<Output> {
+        let mut flags = Assignments::default();
+        flags.list("--tasks", "eval.tasks", &self.tasks);
+        flags.text("--data", "data.path", self.data.as_ref());
+        flags.value("--limit", "eval.limit", self.limit);
+        eval::run(&eval::Request {
+            config: self.common.load(flags, Purpose::Other)?,
+            checkpoint: self.model.checkpoint.clone(),
+            adapter: self.model.adapter.clone(),
+            split: match self.split.as_str() {
+                "train" => Split::Train,
+                _ => Split::Val,
+            },
+            seq_len: self.seq_len,
+            details: self.details.clone(),
+        })
+    }
+}
+
+impl Plan {
+    pub(super) fn run(&self) -> Result<Output> {
+        plan::run(&self.common.load(Assignments::default(), Purpose::Other)?)
     }
 }
 

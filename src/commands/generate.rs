@@ -2,24 +2,28 @@
 
 use super::Output;
 use crate::bad_request;
-use crate::config::{DeviceChoice, GenerateConfig, ModelConfig, Precision};
+use crate::config::{DeviceChoice, GenerateConfig, Precision};
 use crate::dist::LaunchEnv;
 use crate::generate::{Completion, EndedBy, generate, tokens_needed};
-use crate::model::{ModelOptions, Transformer};
-use crate::tokenizer::Tokenizer;
+use crate::model::Transformer;
 use crate::torch;
 use crate::train::compute_kind;
-use crate::weights;
+use crate::weights::Pretrained;
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use tch::nn;
 
 /// What to write, and with which model.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// A checkpoint, any Hugging Face Llama folder, or Meta's.
+    /// A checkpoint, any Hugging Face Llama folder, Meta's, or a `.pt` file of the original project.
     pub checkpoint: PathBuf,
+    /// An adapter over it.
+    pub adapter: Option<PathBuf>,
+    /// Scale of an adapter that does not say its own.
+    pub lora_alpha: f64,
+    /// Tokenizer, where none is beside the weights.
+    pub tokenizer: Option<PathBuf>,
     /// Which texts to continue, and how.
     pub options: GenerateConfig,
     /// On what.
@@ -40,8 +44,9 @@ pub fn run(request: &Request) -> Result<Output> {
             "no prompt: give one or more with --prompt TEXT, or set generate.prompts"
         ));
     }
-    let config = weights::read_config(&request.checkpoint)?;
-    let tokenizer = Tokenizer::load(&request.checkpoint)?;
+    let adapter = request.adapter.as_deref();
+    let pretrained = Pretrained::open(&request.checkpoint, adapter, request.lora_alpha)?;
+    let tokenizer = pretrained.tokenizer(request.tokenizer.as_deref())?;
     let prompts: Result<Vec<_>> = request
         .options
         .prompts
@@ -49,8 +54,9 @@ pub fn run(request: &Request) -> Result<Output> {
         .map(|prompt| tokenizer.encode_prompt(prompt))
         .collect();
     let prompts = prompts?;
-    tokens_needed(&prompts, request.options.max_new_tokens, config.max_seq_len)?;
-    let model = load_model(request, &config)?;
+    let longest = pretrained.config().max_seq_len;
+    tokens_needed(&prompts, request.options.max_new_tokens, longest)?;
+    let model = load_model(request, &pretrained)?;
     let completions =
         torch::catch(|| generate(&model, &prompts, &request.options, &tokenizer.stop_tokens()))?;
     let mut written = Vec::new();
@@ -72,16 +78,10 @@ pub fn run(request: &Request) -> Result<Output> {
     })
 }
 
-fn load_model(request: &Request, config: &ModelConfig) -> Result<Transformer> {
+fn load_model(request: &Request, pretrained: &Pretrained) -> Result<Transformer> {
     let device = LaunchEnv::read()?.select_device(request.device)?;
     torch::set_threads(request.threads, 1);
-    let store = nn::VarStore::new(device);
-    let options = ModelOptions {
-        compute: compute_kind(request.precision, device),
-    };
-    let model = Transformer::new(&store.root(), config, &options)?;
-    weights::load(&request.checkpoint, &store, config)?;
-    Ok(model)
+    pretrained.model(device, compute_kind(request.precision, device))
 }
 
 fn completion_json(prompt: &str, text: &str, completion: &Completion) -> Value {

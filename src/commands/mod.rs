@@ -2,8 +2,11 @@
 
 pub mod bench;
 pub mod doctor;
+pub mod eval;
 pub mod export;
 pub mod generate;
+pub mod original_checkpoint;
+pub mod plan;
 pub mod prep_data;
 pub mod pretrain;
 mod summary;

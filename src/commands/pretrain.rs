@@ -9,7 +9,6 @@ use crate::dist::Rendezvous;
 use crate::objective::CausalLm;
 use crate::tokenizer::Tokenizer;
 use crate::train::{BatchPlan, Parts, RunFolder, RunPlan};
-use crate::weights;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,7 +34,7 @@ fn check<'a>(
     training::check_folder(&folder, &start, rendezvous)?;
     let dir = data_folder(config)?;
     let source = training::model_folder(config, &folder, &start)?;
-    let of_source = source.as_deref().map(weights::read_config).transpose()?;
+    let of_source = source.as_deref().map(training::shape_of).transpose()?;
     let data = if request.dry_run && will_be_prepared(config, &dir)? {
         None
     } else {

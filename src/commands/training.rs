@@ -3,16 +3,16 @@
 use super::{Output, summary};
 use crate::bad_request;
 use crate::checkpoint::{self, Moments, ResumeFrom};
-use crate::config::{Config, GenerateConfig};
+use crate::config::{Config, GenerateConfig, ModelConfig};
 use crate::data::{Dataset, PreparedFolder};
 use crate::dist::{LaunchEnv, Rendezvous};
 use crate::generate::tokens_needed;
 use crate::logging;
 use crate::metrics::{ConsoleSink, JsonlSink, MetricSink};
 use crate::objective::Objective;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{self, Tokenizer};
 use crate::train::{Parts, RunFolder, RunPlan, Start, prepare_device};
-use crate::weights;
+use crate::weights::Pretrained;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -73,10 +73,17 @@ pub fn model_folder(config: &Config, folder: &RunFolder, start: &Start) -> Resul
             ));
         }
     };
-    let readable = checkpoints
-        .into_iter()
-        .find(|dir| weights::read_config(dir).is_ok());
+    let readable = checkpoints.into_iter().find(|dir| shape_of(dir).is_ok());
     Ok(readable.or_else(|| init_from(config)))
+}
+
+/// The shape of a model on disk.
+///
+/// # Errors
+/// A bad request when there is none; an error when it cannot be understood.
+pub fn shape_of(path: &Path) -> Result<ModelConfig> {
+    let any_scale = 1.0; // an adapter's, which has no part in the shape
+    Ok(Pretrained::open(path, None, any_scale)?.config().clone())
 }
 
 /// The tokenizer that goes with the model: `tokenizer.path`, else the one beside the weights, else the data's own.
@@ -89,9 +96,7 @@ pub fn find_tokenizer(
     model: Option<&Path>,
     data: &Path,
 ) -> Result<Option<Arc<Tokenizer>>> {
-    let names = ["tokenizer.json", "tokenizer.model"];
-    let has_one = |dir: &Path| names.iter().any(|name| dir.join(name).exists());
-    let beside = |dir: &Path| has_one(dir).then(|| dir.to_owned());
+    let beside = |dir: &Path| tokenizer::is_in(dir).then(|| dir.to_owned());
     let path = config.tokenizer.path.as_ref().map(PathBuf::from);
     let path = path
         .or_else(|| model.and_then(beside))

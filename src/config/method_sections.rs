@@ -56,7 +56,7 @@ section! {
 section! {
     /// Benchmarks.
     EvalConfig in "eval" {
-        /// Benchmarks to run during training: none in this version.
+        /// What to score: only "loss" in this version.
         tasks: Vec<String> = Vec::new(),
         /// Where the items of a benchmark are, by its name.
         task_data: BTreeMap<String, PathBuf> = BTreeMap::new(),

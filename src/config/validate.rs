@@ -29,7 +29,10 @@ pub(super) fn problems(config: &Config) -> Result<Vec<Problem>> {
 fn not_yet(config: &Config, problems: &mut Vec<Problem>) {
     let asked = [
         ("lora.enabled", config.lora.enabled),
-        ("eval.tasks", !config.eval.tasks.is_empty()),
+        (
+            "eval.tasks",
+            config.eval.tasks.iter().any(|task| task != "loss"),
+        ),
         ("wandb.mode", config.wandb.mode != WandbMode::Disabled),
     ];
     for (key, asked) in asked {

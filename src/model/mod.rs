@@ -7,11 +7,13 @@ mod feed_forward;
 pub mod flops;
 mod kv_cache;
 mod linear;
+mod lora;
 mod rms_norm;
 mod rope;
 mod transformer;
 
 pub use kv_cache::KvCache;
+pub use lora::{LORA_TARGETS, LoraOptions};
 pub use transformer::{Head, Transformer};
 
 use tch::{Kind, Tensor};
@@ -42,8 +44,10 @@ pub enum Pass {
 }
 
 /// How the model computes, as opposed to what it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ModelOptions {
-    /// Kind of the activations; weights are fp32 and cast at each use.
+    /// Kind of the activations; weights are cast to it at each use.
     pub compute: Kind,
+    /// Adapters beside the matrices.
+    pub lora: Option<LoraOptions>,
 }

@@ -21,6 +21,14 @@ const COMPANIONS: [&str; 3] = [CONFIG, "special_tokens_map.json", "chat_template
 /// The names of all files that [`super::Tokenizer::write_to`] may write.
 pub const FILE_NAMES: [&str; 4] = [TOKENIZER, COMPANIONS[0], COMPANIONS[1], COMPANIONS[2]];
 
+/// Whether a folder holds a tokenizer.
+#[must_use]
+pub fn is_in(dir: &Path) -> bool {
+    [TOKENIZER, RANKS]
+        .iter()
+        .any(|name| dir.join(name).exists())
+}
+
 /// The bytes of the files, and what they say about special tokens.
 #[derive(Default)]
 pub(super) struct TokenizerFiles {

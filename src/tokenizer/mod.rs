@@ -10,7 +10,7 @@ mod fingerprint;
 pub mod llama3;
 mod ranks;
 
-pub use files::FILE_NAMES;
+pub use files::{FILE_NAMES, is_in};
 
 use crate::{config::TokenizerBackend, storage};
 use anyhow::{Result, anyhow};

@@ -16,7 +16,7 @@ use crate::objective::Objective;
 use crate::optim::{AdamW, Schedule, param_groups};
 use crate::tokenizer::Tokenizer;
 use crate::torch;
-use crate::weights;
+use crate::weights::Pretrained;
 use anyhow::Result;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -110,6 +110,7 @@ impl<D: Dataset> Parts<'_, D> {
         let store = nn::VarStore::new(device);
         let options = ModelOptions {
             compute: compute_kind(self.config.train.precision, device),
+            lora: None,
         };
         let model = Transformer::new(&store.root(), &self.model, &options)?;
         Ok((store, model))
@@ -117,7 +118,7 @@ impl<D: Dataset> Parts<'_, D> {
 
     fn fill_weights(&self, store: &nn::VarStore, model: &Transformer) -> Result<()> {
         match &self.init_from {
-            Some(dir) => weights::load(dir, store, &self.model),
+            Some(path) => Pretrained::open(path, None, self.config.lora.alpha)?.fill(store),
             None => {
                 model.initialize(self.config.run.seed);
                 Ok(())
