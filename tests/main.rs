@@ -8,6 +8,7 @@ mod common;
 mod configs;
 mod distributed;
 mod eval;
+mod hostile_files;
 mod layers;
 mod meta_folders;
 mod model_parity;

@@ -1,10 +1,10 @@
 //! `llama-train plan`: what a configuration means, without a device.
 
 use super::Output;
-use super::training::shape_of;
 use crate::config::Config;
 use crate::dist::LaunchEnv;
 use crate::train::{BatchPlan, RunPlan};
+use crate::weights;
 use anyhow::Result;
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use std::path::Path;
 /// A bad request when the shape is not given in full.
 pub fn run(config: &Config) -> Result<Output> {
     let model = match &config.model.init_from {
-        Some(path) => shape_of(Path::new(path))?,
+        Some(path) => weights::read_config(Path::new(path))?,
         None => config.model.resolve(None, config.train.seq_len as i64)?,
     };
     let batch = BatchPlan::new(&config.train, LaunchEnv::read()?.world_size);

@@ -112,7 +112,7 @@ impl<D: Dataset> Parts<'_, D> {
             compute: compute_kind(self.config.train.precision, device),
             lora: None,
         };
-        let model = Transformer::new(&store.root(), &self.model, &options)?;
+        let model = torch::catch(|| Transformer::new(&store.root(), &self.model, &options))?;
         Ok((store, model))
     }
 

@@ -74,6 +74,15 @@ pub fn save(
     write_shards(dir, &shards, kind)
 }
 
+/// How many numbers the folder's weights are.
+pub(super) fn count_numbers(dir: &Path) -> Result<u64> {
+    let files = weight_files(dir)?;
+    files
+        .iter()
+        .map(|file| safetensors::count_numbers(file))
+        .sum()
+}
+
 /// The kind of number that the folder's first weight is stored in.
 ///
 /// # Errors

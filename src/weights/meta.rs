@@ -119,6 +119,15 @@ pub fn stored_kind(dir: &Path) -> Result<Kind> {
     kind.with_context(|| format!("{}: there are no weights in it", dir.display()))
 }
 
+/// How many numbers the folder's weights are at most.
+pub(super) fn count_numbers(dir: &Path) -> Result<u64> {
+    let files = shard_files(dir)?;
+    files
+        .iter()
+        .map(|file| Ok(TorchFile::open(file)?.count_numbers()))
+        .sum()
+}
+
 /// Fills the variables of `store` from the folder's files.
 ///
 /// # Errors

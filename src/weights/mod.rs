@@ -18,7 +18,8 @@ pub use adapter::Adapter;
 pub use pretrained::Pretrained;
 
 use crate::config::ModelConfig;
-use anyhow::Result;
+use crate::model::flops::parameters;
+use anyhow::{Result, ensure};
 use std::path::Path;
 use tch::{Kind, nn};
 
@@ -77,4 +78,27 @@ pub fn stored_kind(path: &Path) -> Result<Kind> {
         Form::Meta => meta::stored_kind(path),
         Form::Original => original::stored_kind(path),
     }
+}
+
+/// Holds a shape against the files before memory is taken for it: a damaged one may ask for any amount.
+fn check_size(path: &Path, config: &ModelConfig) -> Result<()> {
+    let problems = config.problems();
+    ensure!(
+        problems.is_empty(),
+        "{}: the model's shape is impossible: {}",
+        path.display(),
+        problems.join("; ")
+    );
+    let stored = match Form::of(path) {
+        Form::HuggingFace => hf::count_numbers(path)?,
+        Form::Meta => meta::count_numbers(path)?,
+        Form::Original => original::count_numbers(path)?,
+    };
+    let described = parameters(config);
+    ensure!(
+        described / 2 <= stored,
+        "{}: its configuration describes a model of {described} parameters, and its files hold at most {stored} numbers",
+        path.display()
+    );
+    Ok(())
 }

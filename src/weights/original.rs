@@ -82,6 +82,11 @@ pub(super) fn stored_kind(path: &Path) -> Result<Kind> {
     Ok(embedding.kind())
 }
 
+/// How many numbers the weights are at most.
+pub(super) fn count_numbers(path: &Path) -> Result<u64> {
+    Ok(open(path)?.count_numbers())
+}
+
 /// Fills the weights of `store`; adapters are left out.
 pub(super) fn load(path: &Path, store: &nn::VarStore, config: &ModelConfig) -> Result<()> {
     let mut fill = Fill::new(base_variables(store));

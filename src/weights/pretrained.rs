@@ -1,10 +1,11 @@
 //! A model to use as it is: weights in any form, and maybe an adapter over them.
 
-use super::{Adapter, Form, load, original, peft, read_config, stored_kind};
+use super::{Adapter, Form, check_size, load, original, peft, read_config, stored_kind};
 use crate::bad_request;
 use crate::config::ModelConfig;
 use crate::model::{LoraOptions, ModelOptions, Transformer};
 use crate::tokenizer::{self, Tokenizer};
+use crate::torch;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, nn};
@@ -37,6 +38,7 @@ impl Pretrained {
             }
         };
         let config = read_config(&base)?;
+        check_size(&base, &config)?;
         let adapter = match adapter_dir {
             Some(dir) => Some(peft::read(dir)?),
             None if matches!(Form::of(&base), Form::Original) => {
@@ -151,7 +153,7 @@ impl Pretrained {
     fn build(&self, device: Device, options: ModelOptions) -> Result<(nn::VarStore, Transformer)> {
         let mut store = nn::VarStore::new(device);
         store.set_kind(options.compute);
-        let model = Transformer::new(&store.root(), &self.config, &options)?;
+        let model = torch::catch(|| Transformer::new(&store.root(), &self.config, &options))?;
         load(&self.base, &store, &self.config)?;
         Ok((store, model))
     }

@@ -50,6 +50,18 @@ pub fn first_kind(path: &Path) -> Result<Option<Kind>> {
     first.map(|(_, entry)| kind(entry.dtype)).transpose()
 }
 
+/// How many numbers the file says it holds; no more than it has bytes.
+///
+/// # Errors
+/// When the file is missing or damaged.
+pub fn count_numbers(path: &Path) -> Result<u64> {
+    let entries = entries(path)?;
+    let numbers = entries
+        .iter()
+        .map(|(_, entry)| entry.size.iter().product::<i64>());
+    Ok(numbers.sum::<i64>().unsigned_abs())
+}
+
 /// Where a tensor is in its file.
 struct Entry {
     dtype: Dtype,

@@ -68,6 +68,12 @@ impl TorchFile {
         self.contents.numbers.get(name).copied()
     }
 
+    /// How many numbers there can be at most.
+    #[must_use]
+    pub fn count_numbers(&self) -> u64 {
+        self.file.len() as u64
+    }
+
     /// The names of the tensors.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.contents.tensors.iter().map(|(name, _)| name.as_str())
