@@ -16,6 +16,7 @@ mod optimizer;
 mod original_checkpoints;
 mod original_env;
 mod prepare;
+mod reference;
 mod tokenizer;
 mod tokenizer_backends;
 mod training;
