@@ -5,8 +5,9 @@ mod assignments;
 mod model_args;
 mod requests;
 
-use crate::commands::Output;
-use crate::config::BadRequest;
+use crate::commands::original_checkpoint::Stage;
+use crate::commands::{Output, pretrain, sft};
+use crate::config::{BadRequest, Purpose};
 use crate::dist::LaunchEnv;
 use crate::{logging, torch};
 use args::{Cli, Common, PrepData, Verb};
@@ -57,7 +58,7 @@ impl Verb {
         match self {
             Self::PrepData(PrepData::Pretrain(args)) => &args.common,
             Self::PrepData(PrepData::Tokenizer(args)) => &args.common,
-            Self::Pretrain(args) => &args.common,
+            Self::Pretrain(args) | Self::Sft(args) => &args.common,
             Self::Generate(args) => &args.common,
             Self::Bench(args) => &args.common,
             Self::Doctor(args) => &args.common,
@@ -71,7 +72,10 @@ impl Verb {
         match self {
             Self::PrepData(PrepData::Pretrain(args)) => args.run(),
             Self::PrepData(PrepData::Tokenizer(args)) => args.run(),
-            Self::Pretrain(args) => args.run(),
+            Self::Pretrain(args) => {
+                pretrain::run(&args.request(Purpose::Pretrain, Stage::Pretrain)?)
+            }
+            Self::Sft(args) => sft::run(&args.request(Purpose::Sft, Stage::Instruct)?),
             Self::Generate(args) => args.run(),
             Self::Bench(args) => args.run(),
             Self::Doctor(args) => args.run(),

@@ -1,14 +1,14 @@
 //! From flags to what the verbs take.
 
 use super::args::{
-    Bench, Common, Doctor, Input, Original, Plan, PrepPretrain, PrepTokenizer, Pretrain,
+    Bench, Common, Doctor, Input, Original, Plan, PrepPretrain, PrepTokenizer, Training,
 };
 use super::assignments::{self, Assignments};
 use super::model_args::{Eval, Export, Generate};
 use crate::checkpoint::ResumeFrom;
 use crate::commands::original_checkpoint::{OriginalCheckpoint, Stage};
 use crate::commands::training::TrainingRequest;
-use crate::commands::{Output, bench, doctor, eval, export, generate, plan, prep_data, pretrain};
+use crate::commands::{Output, bench, doctor, eval, export, generate, plan, prep_data};
 use crate::config::{Config, Purpose, Sources};
 use crate::data::Split;
 use anyhow::Result;
@@ -99,20 +99,21 @@ impl Original {
     }
 }
 
-impl Pretrain {
-    pub(super) fn run(&self) -> Result<Output> {
+impl Training {
+    /// What the verb of this stage is asked to do.
+    pub(super) fn request(&self, purpose: Purpose, stage: Stage) -> Result<TrainingRequest> {
         let mut flags = Assignments::default();
         flags.text("--init-from", "model.init_from", self.init_from.as_ref());
         let resume = self.resume.as_deref().map(|from| match from {
             "latest" => ResumeFrom::Latest,
             dir => ResumeFrom::Path(dir.into()),
         });
-        let mut config = self.common.load(flags, Purpose::Pretrain)?;
+        let mut config = self.common.load(flags, purpose)?;
         let start_step = match self.original.given() {
-            Some(given) => given.start(&mut config, Stage::Pretrain, self.start_step)?,
+            Some(given) => given.start(&mut config, stage, self.start_step)?,
             None => self.start_step,
         };
-        pretrain::run(&TrainingRequest {
+        Ok(TrainingRequest {
             config,
             resume,
             reset_optimizer: self.reset_optimizer,

@@ -3,8 +3,8 @@
 use super::{Output, summary};
 use crate::bad_request;
 use crate::checkpoint::{self, Moments, ResumeFrom};
-use crate::config::{Config, GenerateConfig, ModelConfig};
-use crate::data::{Dataset, PreparedFolder};
+use crate::config::{Config, GenerateConfig};
+use crate::data::Dataset;
 use crate::dist::{LaunchEnv, Rendezvous};
 use crate::generate::tokens_needed;
 use crate::logging;
@@ -14,6 +14,7 @@ use crate::tokenizer::{self, Tokenizer};
 use crate::train::{Parts, RunFolder, RunPlan, Start, prepare_device};
 use crate::weights::Pretrained;
 use anyhow::{Context, Result};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,12 +57,16 @@ pub fn init_from(config: &Config) -> Option<PathBuf> {
     config.model.init_from.as_ref().map(PathBuf::from)
 }
 
-/// The folder that says what the model is: the newest readable checkpoint where a run is resumed, else the weights it
-/// starts from; none where `[model]` alone does.
+/// What says what the model is: the newest readable checkpoint where a run is resumed, else the weights it starts from;
+/// none where `[model]` alone does.
 ///
 /// # Errors
-/// A bad request when the checkpoint asked for is missing.
-pub fn model_folder(config: &Config, folder: &RunFolder, start: &Start) -> Result<Option<PathBuf>> {
+/// A bad request when the checkpoint asked for is missing, or there is nothing to adapt.
+pub fn model_source(
+    config: &Config,
+    folder: &RunFolder,
+    start: &Start,
+) -> Result<Option<Pretrained>> {
     let checkpoints = match start {
         Start::Fresh => Vec::new(),
         Start::Resume(ResumeFrom::Latest) => checkpoint::newest_first(&folder.checkpoints())?,
@@ -73,17 +78,25 @@ pub fn model_folder(config: &Config, folder: &RunFolder, start: &Start) -> Resul
             ));
         }
     };
-    let readable = checkpoints.into_iter().find(|dir| shape_of(dir).is_ok());
-    Ok(readable.or_else(|| init_from(config)))
+    let open = |path: &Path| Pretrained::open(path, None, config.lora.alpha);
+    let readable = checkpoints.iter().find_map(|dir| open(dir).ok());
+    match (readable, init_from(config)) {
+        (Some(checkpoint), _) => Ok(Some(checkpoint)),
+        (None, Some(path)) => open(&path).map(Some),
+        (None, None) if config.lora.enabled => Err(bad_request!(
+            "lora.enabled: name the model to adapt with --init-from (model.init_from)"
+        )),
+        (None, None) => Ok(None),
+    }
 }
 
-/// The shape of a model on disk.
+/// The model below the adapters that are trained, by a path that is good from anywhere.
 ///
 /// # Errors
-/// A bad request when there is none; an error when it cannot be understood.
-pub fn shape_of(path: &Path) -> Result<ModelConfig> {
-    let any_scale = 1.0; // an adapter's, which has no part in the shape
-    Ok(Pretrained::open(path, None, any_scale)?.config().clone())
+/// When it is not there any more.
+pub fn base_of(config: &Config, source: Option<&Pretrained>) -> Result<Option<PathBuf>> {
+    let base = source.filter(|_| config.lora.enabled).map(Pretrained::base);
+    Ok(base.map(fs::canonicalize).transpose()?)
 }
 
 /// The tokenizer that goes with the model: `tokenizer.path`, else the one beside the weights, else the data's own.
@@ -93,13 +106,13 @@ pub fn shape_of(path: &Path) -> Result<ModelConfig> {
 /// When its file cannot be read.
 pub fn find_tokenizer(
     config: &Config,
-    model: Option<&Path>,
+    model: Option<&Pretrained>,
     data: &Path,
 ) -> Result<Option<Arc<Tokenizer>>> {
     let beside = |dir: &Path| tokenizer::is_in(dir).then(|| dir.to_owned());
     let path = config.tokenizer.path.as_ref().map(PathBuf::from);
     let path = path
-        .or_else(|| model.and_then(beside))
+        .or_else(|| model?.tokenizer_folder().map(Path::to_owned))
         .or_else(|| beside(data));
     path.map(|path| Ok(Arc::new(Tokenizer::load(&path)?)))
         .transpose()
@@ -131,31 +144,6 @@ pub fn check_samples(
         .collect::<Result<Vec<_>>>()?;
     tokens_needed(&prompts, config.max_new_tokens, max_seq_len)?;
     Ok(())
-}
-
-/// Refuses data that was made with another tokenizer than the model's.
-///
-/// # Errors
-/// A bad request that names both.
-pub fn check_same_tokenizer(
-    dir: &Path,
-    data: Option<&PreparedFolder>,
-    tokenizer: Option<&Tokenizer>,
-) -> Result<()> {
-    match (
-        data.and_then(PreparedFolder::tokenizer_fingerprint),
-        tokenizer,
-    ) {
-        (Some(of_data), Some(tokenizer)) if of_data != tokenizer.fingerprint() => {
-            Err(bad_request!(
-                "{}: the data was made with another tokenizer (fingerprint {of_data}, the model's is {}); prepare the data \
-             again with --tokenizer set to the model's",
-                dir.display(),
-                tokenizer.fingerprint()
-            ))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Waits for the other ranks, unless nothing will be trained.
@@ -199,7 +187,7 @@ where
     if request.dry_run {
         return dry_run_output(&parts.plan);
     }
-    let device = prepare_device(parts.config, rendezvous.launch())?;
+    let device = prepare_device(&parts.config.run, rendezvous.launch())?;
     let folder = parts.folder.clone();
     let max_steps = parts.plan.max_steps;
     let is_first = rendezvous.launch().rank == 0;
