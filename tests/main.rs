@@ -7,6 +7,7 @@ mod chat;
 mod cli;
 mod common;
 mod configs;
+mod dialogue;
 mod distributed;
 mod eval;
 mod hostile_files;

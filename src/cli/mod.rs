@@ -44,6 +44,9 @@ fn finish(output: &Output, json: bool) -> ExitCode {
     } else {
         output.text.clone()
     };
+    if text.is_empty() {
+        return ExitCode::from(output.exit_code);
+    }
     match writeln!(io::stdout(), "{text}") {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             log::error!("stdout: {error}");

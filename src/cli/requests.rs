@@ -11,6 +11,7 @@ use crate::commands::training::TrainingRequest;
 use crate::commands::{Output, bench, doctor, eval, export, generate, plan, prep_data};
 use crate::config::{Config, Purpose, Sources};
 use crate::data::Split;
+use crate::tokenizer::PromptStyle;
 use anyhow::Result;
 use std::path::PathBuf;
 use tch::Kind;
@@ -153,6 +154,16 @@ impl Generate {
             lora_alpha: config.lora.alpha,
             tokenizer: config.tokenizer.path.map(PathBuf::from),
             options: config.generate,
+            style: match self.chat || self.interactive {
+                true => PromptStyle::Chat {
+                    system_prompt: config.sft.system_prompt,
+                },
+                false => PromptStyle::Text,
+            },
+            turns: match self.interactive {
+                true => generate::Turns::Many,
+                false => generate::Turns::One,
+            },
             device: config.run.device,
             precision: config.train.precision,
             threads: config.run.threads,

@@ -7,6 +7,7 @@ use crate::data::RandomTokens;
 use crate::dist::{LaunchEnv, Rendezvous};
 use crate::metrics::{MetricSink, Record, peak_memory_bytes};
 use crate::objective::CausalLm;
+use crate::tokenizer::PromptStyle;
 use crate::torch;
 use crate::train::{BatchPlan, Parts, RunFolder, RunPlan, Speed, Start, prepare_device};
 use anyhow::Result;
@@ -80,6 +81,7 @@ fn parts(
         init_from: None,
         base: None,
         tokenizer: None,
+        prompts: PromptStyle::Text,
         train: random(u64::from(u32::MAX)),
         val: random(0),
         batch,

@@ -1,6 +1,7 @@
 //! One verb, one file.
 
 pub mod bench;
+mod converse;
 pub mod doctor;
 pub mod eval;
 pub mod export;

@@ -3,13 +3,14 @@
 use super::training::{self, TrainingRequest};
 use super::{Output, fit, prep_data};
 use crate::bad_request;
-use crate::config::Config;
+use crate::config::{Config, ModelConfig};
 use crate::data::manifest::Kind;
 use crate::data::{Dataset, Manifest, PreparedFolder, Split, TokenDataset};
 use crate::dist::Rendezvous;
 use crate::objective::CausalLm;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{PromptStyle, Tokenizer};
 use crate::train::{BatchPlan, Parts, RunFolder, RunPlan};
+use crate::weights::Pretrained;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,18 +43,16 @@ fn check<'a>(
     };
     let train = data.as_ref().map(|(train, _)| train);
     let tokenizer = training::find_tokenizer(config, source.as_ref(), &dir)?;
-    let model = match &source {
-        Some(source) => source.config().clone(),
-        None => {
-            let vocab_size = vocab_size(config, train, tokenizer.as_deref());
-            let seq_len = config.train.seq_len as i64;
-            config.model.resolve(vocab_size, seq_len)?
-        }
-    };
+    let model = shape(config, source.as_ref(), train, tokenizer.as_deref())?;
     fit::check_seq_len(config.train.seq_len, &model)?;
     if let Some(train) = train {
         fit::check(&dir, train, Kind::Pretrain, &model, tokenizer.as_deref())?;
-        training::check_samples(&config.generate, tokenizer.as_deref(), model.max_seq_len)?;
+        training::check_samples(
+            &config.generate,
+            tokenizer.as_deref(),
+            &PromptStyle::Text,
+            model.max_seq_len,
+        )?;
     }
     let (train, val) = windows(config, &dir, data, model.vocab_size)?;
     let batch = BatchPlan::new(&config.train, rendezvous.launch().world_size);
@@ -64,6 +63,7 @@ fn check<'a>(
         init_from: training::init_from(config),
         base: training::base_of(config, source.as_ref())?,
         tokenizer,
+        prompts: PromptStyle::Text,
         train,
         val,
         batch,
@@ -73,6 +73,24 @@ fn check<'a>(
         start_step: request.start_step,
         moments: request.moments(),
     })
+}
+
+/// The shape of the weights to start from, else of `[model]` for the data's vocabulary.
+fn shape(
+    config: &Config,
+    source: Option<&Pretrained>,
+    data: Option<&PreparedFolder>,
+    tokenizer: Option<&Tokenizer>,
+) -> Result<ModelConfig> {
+    match source {
+        Some(source) => Ok(source.config().clone()),
+        None => {
+            let vocab_size = vocab_size(config, data, tokenizer);
+            config
+                .model
+                .resolve(vocab_size, config.train.seq_len as i64)
+        }
+    }
 }
 
 /// The windows of both splits; of none where the data is still to be prepared.

@@ -8,6 +8,7 @@ use crate::data::manifest::Kind;
 use crate::data::{Dataset, InstructDataset, PreparedFolder, RowLayout, Split};
 use crate::dist::Rendezvous;
 use crate::objective::CausalLm;
+use crate::tokenizer::PromptStyle;
 use crate::train::{BatchPlan, Parts, RunFolder, RunPlan};
 use anyhow::Result;
 use std::path::Path;
@@ -48,7 +49,11 @@ fn check<'a>(
     };
     let (train, val) = (open(Split::Train)?, open(Split::Val)?);
     check_rows(config, dir, &train, &val)?;
-    training::check_samples(&config.generate, tokenizer.as_deref(), model.max_seq_len)?;
+    let prompts = PromptStyle::Chat {
+        system_prompt: config.sft.system_prompt.clone(),
+    };
+    let longest = model.max_seq_len;
+    training::check_samples(&config.generate, tokenizer.as_deref(), &prompts, longest)?;
     let batch = batch_plan(config, rendezvous.launch().world_size)?;
     let plan = RunPlan::new(&model, &batch, train.len(), config.train.max_steps);
     Ok(Parts {
@@ -57,6 +62,7 @@ fn check<'a>(
         base: training::base_of(config, Some(&source))?,
         model,
         tokenizer,
+        prompts,
         train: Arc::new(train),
         val: Arc::new(val),
         batch,

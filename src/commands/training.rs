@@ -10,7 +10,7 @@ use crate::generate::tokens_needed;
 use crate::logging;
 use crate::metrics::{ConsoleSink, JsonlSink, MetricSink};
 use crate::objective::Objective;
-use crate::tokenizer::{self, Tokenizer};
+use crate::tokenizer::{self, PromptStyle, Tokenizer};
 use crate::train::{Parts, RunFolder, RunPlan, Start, prepare_device};
 use crate::weights::Pretrained;
 use anyhow::{Context, Result};
@@ -125,6 +125,7 @@ pub fn find_tokenizer(
 pub fn check_samples(
     config: &GenerateConfig,
     tokenizer: Option<&Tokenizer>,
+    style: &PromptStyle,
     max_seq_len: i64,
 ) -> Result<()> {
     if config.every == 0 || config.prompts.is_empty() {
@@ -136,7 +137,7 @@ pub fn check_samples(
         );
         return Ok(());
     };
-    let encode = |prompt: &String| tokenizer.encode_prompt(prompt);
+    let encode = |prompt: &String| style.encode(tokenizer, prompt);
     let prompts = config
         .prompts
         .iter()

@@ -22,6 +22,17 @@ pub struct Message {
     pub content: String,
 }
 
+impl Message {
+    /// What somebody said.
+    #[must_use]
+    pub fn new(role: &str, content: &str) -> Self {
+        Self {
+            role: role.to_owned(),
+            content: content.to_owned(),
+        }
+    }
+}
+
 /// Which of the assistant's turns are trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrainOn {

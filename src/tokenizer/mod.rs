@@ -9,11 +9,13 @@ mod encoder;
 mod files;
 mod fingerprint;
 pub mod llama3;
+mod prompt;
 mod ranks;
 mod template;
 
 pub use chat::{ChatFormat, Conversation, Message, TrainOn};
 pub use files::{FILE_NAMES, is_in};
+pub use prompt::PromptStyle;
 
 use crate::{config::TokenizerBackend, storage};
 use anyhow::{Result, anyhow};

@@ -15,7 +15,7 @@ use crate::metrics::peak_flops;
 use crate::model::{LoraOptions, ModelOptions, Transformer};
 use crate::objective::Objective;
 use crate::optim::{AdamW, Schedule, param_groups};
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{PromptStyle, Tokenizer};
 use crate::torch;
 use crate::weights::{self, Pretrained};
 use anyhow::Result;
@@ -37,6 +37,8 @@ pub struct Parts<'a, D> {
     pub base: Option<PathBuf>,
     /// The model's tokenizer.
     pub tokenizer: Option<Arc<Tokenizer>>,
+    /// How it puts prompts of samples.
+    pub prompts: PromptStyle,
     /// Data to train on.
     pub train: Arc<D>,
     /// Held-out data.
@@ -248,7 +250,11 @@ impl<D: Dataset> Parts<'_, D> {
         let Some(tokenizer) = &self.tokenizer else {
             return Vec::new();
         };
-        let samples = Samples::new(self.config.generate.clone(), Arc::clone(tokenizer));
+        let samples = Samples::new(
+            self.config.generate.clone(),
+            Arc::clone(tokenizer),
+            self.prompts.clone(),
+        );
         vec![Box::new(samples)]
     }
 
