@@ -1,7 +1,7 @@
-# Sourced after libtorch.sh: a Python environment with transformers beside the torch that is built against, exported as
+# Sourced after libtorch.sh: a Python environment with transformers and peft beside the torch that is built against, exported as
 # REFERENCE_PYTHON. For the proofs that hold our numbers against other people's.
 
-reference="${XDG_CACHE_HOME:-$HOME/.cache}/llama-train/reference-2"
+reference="${XDG_CACHE_HOME:-$HOME/.cache}/llama-train/reference-3"
 REFERENCE_PYTHON="$reference/bin/python"
 export REFERENCE_PYTHON
 
@@ -13,7 +13,7 @@ make_reference() {
   "$REFERENCE_PYTHON" -c 'import site; print(site.getsitepackages()[0])' | while read -r site; do
     echo "$torch_site" >"$site/torch.pth" # its packages, not a second copy of them
   done
-  "$reference/bin/pip" install --quiet 'transformers==5.3.0' 'tiktoken==0.12.0' numpy safetensors
+  "$reference/bin/pip" install --quiet --disable-pip-version-check 'transformers==5.23.0' 'peft==0.21.2' 'tiktoken==0.12.0' numpy safetensors || return 1
   touch "$reference/.complete"
 }
 

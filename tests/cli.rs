@@ -9,7 +9,7 @@ use std::process::Command;
 /// A new flag is a visible change of this snapshot.
 #[test]
 fn help_of_every_verb() {
-    let verbs: [&[&str]; 9] = [
+    let verbs: [&[&str]; 11] = [
         &[],
         &["prep-data"],
         &["prep-data", "pretrain"],
@@ -19,6 +19,8 @@ fn help_of_every_verb() {
         &["bench"],
         &["doctor"],
         &["export"],
+        &["eval"],
+        &["plan"],
     ];
     let mut pages = String::new();
     for verb in verbs {

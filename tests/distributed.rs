@@ -196,3 +196,29 @@ fn no_sample_is_lost_or_doubled_when_the_world_changes() {
     assert_eq!(state.samples_consumed, rows);
     assert_eq!(seen, whole);
 }
+
+/// The batches do not depend on the ranks, so the answer does not, to the last bit.
+#[test]
+fn any_number_of_ranks_gives_the_same_score() {
+    let dir = tempfile::tempdir().unwrap();
+    let [checkpoint, data] = ["1_checkpoints/b_gqa_tied", "9_stream/data"]
+        .map(|file| fixture(file).display().to_string());
+    let score = |world_size: u64| {
+        let details = format!("{world_size}.jsonl");
+        let arguments = [
+            ["eval", "--json", "--tasks", "loss"].as_slice(),
+            &["--seq-len", "48", "--limit", "9", "--data", &data],
+            &["--checkpoint", &checkpoint, "--details", &details],
+            &["--set", "run.device=cpu"],
+        ];
+        let arguments: Vec<String> = arguments.concat().into_iter().map(String::from).collect();
+        let outputs = ranks::wait(ranks::start(dir.path(), &arguments, world_size));
+        let first = &outputs[0];
+        assert!(first.status.success(), "{}", ranks::said(first));
+        let lines = fs::read_to_string(dir.path().join(details)).unwrap();
+        (first.stdout.clone(), lines)
+    };
+    let single = score(1);
+    assert_eq!(single.1.lines().count(), 9);
+    assert_eq!(score(3), single);
+}

@@ -1,18 +1,28 @@
 //! The one integration binary: a module per room.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that meets one has failed
 
+mod adapters;
 mod bad_input;
+mod chat;
 mod cli;
 mod common;
 mod configs;
+mod dialogue;
 mod distributed;
+mod eval;
+mod hostile_files;
 mod hub;
 mod layers;
+mod lora;
 mod meta_folders;
 mod model_parity;
 mod optimizer;
+mod original_checkpoints;
 mod original_env;
 mod prepare;
+mod reference;
+mod runs;
+mod sft;
 mod tokenizer;
 mod tokenizer_backends;
 mod training;

@@ -19,6 +19,7 @@ fn load(dir: &Path) -> anyhow::Result<(nn::VarStore, ModelConfig)> {
         &config,
         &ModelOptions {
             compute: Kind::Float,
+            lora: None,
         },
     )?;
     weights::load(dir, &store, &config)?;

@@ -30,7 +30,15 @@ fn load(name: &str, compute: Kind) -> Loaded {
     let dir = fixture("1_checkpoints").join(name);
     let config = hf::read_config(&dir).unwrap();
     let store = nn::VarStore::new(Device::Cpu);
-    let model = Transformer::new(&store.root(), &config, &ModelOptions { compute }).unwrap();
+    let model = Transformer::new(
+        &store.root(),
+        &config,
+        &ModelOptions {
+            compute,
+            lora: None,
+        },
+    )
+    .unwrap();
     hf::load(&dir, &store, &config).unwrap();
     Loaded {
         dir,

@@ -15,6 +15,7 @@ fn load(dir: &Path) -> anyhow::Result<(nn::VarStore, llama_train::config::ModelC
         &config,
         &ModelOptions {
             compute: Kind::Float,
+            lora: None,
         },
     )?;
     hf::load(dir, &store, &config)?;

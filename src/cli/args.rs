@@ -1,5 +1,6 @@
 //! The flags of each verb.
 
+use super::model_args::{Eval, Export, Generate};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -37,17 +38,30 @@ pub(super) enum Verb {
     #[command(
         after_help = "Example:\n  llama-train pretrain --config configs/quickstart.toml --set run.name=first"
     )]
-    Pretrain(Pretrain),
+    Pretrain(Training),
+    /// Tune a model on conversations
+    #[command(
+        after_help = "Example:\n  llama-train sft --init-from runs/books/checkpoints/best --set data.path=data/chats --set run.name=chat"
+    )]
+    Sft(Training),
     /// Write text with a checkpoint
     #[command(
         after_help = "Example:\n  llama-train generate --checkpoint runs/quickstart/checkpoints/best --prompt 'def '"
     )]
     Generate(Generate),
+    /// Score a checkpoint on held-out data
+    #[command(
+        after_help = "Example:\n  llama-train eval --checkpoint runs/quickstart/checkpoints/best --tasks loss --data data/quickstart"
+    )]
+    Eval(Eval),
     /// Write a checkpoint as a Hugging Face or a Meta folder
     #[command(
         after_help = "Example:\n  llama-train export --checkpoint runs/quickstart/checkpoints/best --format meta --out quickstart-meta"
     )]
     Export(Export),
+    /// Say what a configuration means, without a device: parameters, FLOPs, steps, tokens
+    #[command(after_help = "Example:\n  llama-train plan --set model.preset=llama3.2-1b")]
+    Plan(Plan),
     /// Measure the training speed of a configuration on random tokens
     #[command(
         after_help = "Example:\n  llama-train bench --config configs/pretrain/124m.toml --json"
@@ -150,8 +164,9 @@ pub(super) struct PrepTokenizer {
     pub(super) out: PathBuf,
 }
 
+/// Flags of the verbs that train.
 #[derive(Debug, Args)]
-pub(super) struct Pretrain {
+pub(super) struct Training {
     #[command(flatten)]
     pub(super) common: Common,
     /// Start from the weights of this Hugging Face folder or checkpoint, or hf://org/name[@revision]
@@ -169,57 +184,29 @@ pub(super) struct Pretrain {
     /// Check everything, print the plan and stop
     #[arg(long)]
     pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) original: Original,
+}
+
+/// The original project's flags.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(super) struct Original {
+    /// Start from this .pt file of the original project, below checkpoint.load_dir
+    #[arg(long, value_name = "FILE", alias = "pretrain_checkpoint")]
+    pub(super) pretrain_checkpoint: Option<PathBuf>,
+    /// The same, of its instruct stage
+    #[arg(long, value_name = "FILE", alias = "instruct_checkpoint")]
+    pub(super) instruct_checkpoint: Option<PathBuf>,
+    /// The same, of its DPO stage
+    #[arg(long, value_name = "FILE", alias = "dpo_checkpoint")]
+    pub(super) dpo_checkpoint: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Generate {
+pub(super) struct Plan {
     #[command(flatten)]
     pub(super) common: Common,
-    /// A checkpoint, any Hugging Face Llama folder, or hf://org/name[@revision]
-    #[arg(long, value_name = "FOLDER")]
-    pub(super) checkpoint: PathBuf,
-    /// Text to continue; may be given several times
-    #[arg(long, value_name = "TEXT")]
-    pub(super) prompt: Vec<String>,
-    /// Tokens to generate per prompt
-    #[arg(long, value_name = "N")]
-    pub(super) max_new_tokens: Option<usize>,
-    /// 0: always the most likely token
-    #[arg(long, value_name = "T")]
-    pub(super) temperature: Option<f64>,
-    /// Sample from the smallest set of tokens with this much probability
-    #[arg(long, value_name = "P")]
-    pub(super) top_p: Option<f64>,
-    /// Sample from this many most likely tokens
-    #[arg(long, value_name = "K")]
-    pub(super) top_k: Option<usize>,
-    /// Push down tokens already present (1: off)
-    #[arg(long, value_name = "X")]
-    pub(super) repetition_penalty: Option<f64>,
-    /// Never repeat an n-gram of this many tokens (0: off)
-    #[arg(long, value_name = "N")]
-    pub(super) no_repeat_ngram_size: Option<usize>,
-    /// Seed of the sampling
-    #[arg(long, value_name = "N")]
-    pub(super) seed: Option<u64>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Export {
-    #[command(flatten)]
-    pub(super) common: Common,
-    /// A checkpoint, any Hugging Face Llama folder, Meta's, or hf://org/name[@revision]
-    #[arg(long, value_name = "FOLDER")]
-    pub(super) checkpoint: PathBuf,
-    /// Folder to write to
-    #[arg(long, value_name = "FOLDER")]
-    pub(super) out: PathBuf,
-    /// Whose form
-    #[arg(long, value_name = "hf|meta", default_value = "hf", value_parser = ["hf", "meta"])]
-    pub(super) format: String,
-    /// Kind of number [default: the checkpoint's]
-    #[arg(long, value_name = "fp32|bf16|fp16", value_parser = ["fp32", "bf16", "fp16"])]
-    pub(super) dtype: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,14 +1,19 @@
 //! From flags to what the verbs take.
 
 use super::args::{
-    Bench, Common, Doctor, Export, Generate, Input, PrepPretrain, PrepTokenizer, Pretrain,
+    Bench, Common, Doctor, Input, Original, Plan, PrepPretrain, PrepTokenizer, Training,
 };
 use super::assignments::{self, Assignments};
+use super::model_args::{Eval, Export, Generate};
 use crate::checkpoint::ResumeFrom;
+use crate::commands::original_checkpoint::{OriginalCheckpoint, Stage};
 use crate::commands::training::TrainingRequest;
-use crate::commands::{Output, bench, doctor, export, generate, prep_data, pretrain};
+use crate::commands::{Output, bench, doctor, eval, export, generate, plan, prep_data};
 use crate::config::{Config, Purpose, Sources};
+use crate::data::Split;
+use crate::tokenizer::PromptStyle;
 use anyhow::Result;
+use std::path::PathBuf;
 use tch::Kind;
 
 impl Common {
@@ -83,19 +88,39 @@ impl PrepTokenizer {
     }
 }
 
-impl Pretrain {
-    pub(super) fn run(&self) -> Result<Output> {
+impl Original {
+    fn given(&self) -> Option<OriginalCheckpoint> {
+        let flags = [
+            (Stage::Pretrain, &self.pretrain_checkpoint),
+            (Stage::Instruct, &self.instruct_checkpoint),
+            (Stage::Dpo, &self.dpo_checkpoint),
+        ];
+        flags.into_iter().find_map(|(stage, file)| {
+            let file = file.clone()?;
+            Some(OriginalCheckpoint { stage, file })
+        })
+    }
+}
+
+impl Training {
+    /// What the verb of this stage is asked to do.
+    pub(super) fn request(&self, purpose: Purpose, stage: Stage) -> Result<TrainingRequest> {
         let mut flags = Assignments::default();
         flags.text("--init-from", "model.init_from", self.init_from.as_ref());
         let resume = self.resume.as_deref().map(|from| match from {
             "latest" => ResumeFrom::Latest,
             dir => ResumeFrom::Path(dir.into()),
         });
-        pretrain::run(&TrainingRequest {
-            config: self.common.load(flags, Purpose::Pretrain)?,
+        let mut config = self.common.load(flags, purpose)?;
+        let start_step = match self.original.given() {
+            Some(given) => given.start(&mut config, stage, self.start_step)?,
+            None => self.start_step,
+        };
+        Ok(TrainingRequest {
+            config,
             resume,
             reset_optimizer: self.reset_optimizer,
-            start_step: self.start_step,
+            start_step,
             dry_run: self.dry_run,
         })
     }
@@ -126,8 +151,21 @@ impl Generate {
         flags.value("--seed", "generate.seed", self.seed);
         let config = self.common.load(flags, Purpose::Other)?;
         generate::run(&generate::Request {
-            checkpoint: self.checkpoint.clone(),
+            checkpoint: self.model.checkpoint.clone(),
+            adapter: self.model.adapter.clone(),
+            lora_alpha: config.lora.alpha,
+            tokenizer: config.tokenizer.path.map(PathBuf::from),
             options: config.generate,
+            style: match self.chat || self.interactive {
+                true => PromptStyle::Chat {
+                    system_prompt: config.sft.system_prompt,
+                },
+                false => PromptStyle::Text,
+            },
+            turns: match self.interactive {
+                true => generate::Turns::Many,
+                false => generate::Turns::One,
+            },
             device: config.run.device,
             precision: config.train.precision,
             threads: config.run.threads,
@@ -137,14 +175,21 @@ impl Generate {
 
 impl Export {
     pub(super) fn run(&self) -> Result<Output> {
-        self.common.load(Assignments::default(), Purpose::Other)?;
+        let config = self.common.load(Assignments::default(), Purpose::Other)?;
         let kind = self.dtype.as_deref().map(|name| match name {
             "bf16" => Kind::BFloat16,
             "fp16" => Kind::Half,
             _ => Kind::Float,
         });
         export::run(&export::Request {
-            checkpoint: self.checkpoint.clone(),
+            checkpoint: self.model.checkpoint.clone(),
+            adapter: self.model.adapter.clone(),
+            lora: match self.merge_lora {
+                true => export::Lora::Merged,
+                false => export::Lora::Alone,
+            },
+            lora_alpha: config.lora.alpha,
+            tokenizer: config.tokenizer.path.map(PathBuf::from),
             out: self.out.clone(),
             format: match self.format.as_str() {
                 "meta" => export::Format::Meta,
@@ -152,6 +197,32 @@ impl Export {
             },
             kind,
         })
+    }
+}
+
+impl Eval {
+    pub(super) fn run(&self) -> Result<Output> {
+        let mut flags = Assignments::default();
+        flags.list("--tasks", "eval.tasks", &self.tasks);
+        flags.text("--data", "data.path", self.data.as_ref());
+        flags.value("--limit", "eval.limit", self.limit);
+        eval::run(&eval::Request {
+            config: self.common.load(flags, Purpose::Other)?,
+            checkpoint: self.model.checkpoint.clone(),
+            adapter: self.model.adapter.clone(),
+            split: match self.split.as_str() {
+                "train" => Split::Train,
+                _ => Split::Val,
+            },
+            seq_len: self.seq_len,
+            details: self.details.clone(),
+        })
+    }
+}
+
+impl Plan {
+    pub(super) fn run(&self) -> Result<Output> {
+        plan::run(&self.common.load(Assignments::default(), Purpose::Other)?)
     }
 }
 

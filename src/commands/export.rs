@@ -2,27 +2,44 @@
 
 use super::Output;
 use crate::bad_request;
-use crate::hub;
-use crate::model::{ModelOptions, Transformer};
 use crate::storage::create_dir_all;
 use crate::tokenizer::Tokenizer;
-use crate::weights::{self, hf, meta};
+use crate::weights::hf::SpecialTokens;
+use crate::weights::{Adapter, Pretrained, hf, meta, peft};
 use anyhow::Result;
 use serde_json::json;
-use std::path::PathBuf;
-use tch::{Device, Kind, nn};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tch::Kind;
 
 /// What to write, and as what.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// A checkpoint, any Hugging Face Llama folder, Meta's, or `hf://org/name`.
+    /// A checkpoint, any Hugging Face Llama folder, Meta's, or a `.pt` file of the original project.
     pub checkpoint: PathBuf,
+    /// An adapter over it.
+    pub adapter: Option<PathBuf>,
+    /// What becomes of the adapter.
+    pub lora: Lora,
+    /// Scale of an adapter that does not say its own.
+    pub lora_alpha: f64,
+    /// Tokenizer, where none is beside the weights.
+    pub tokenizer: Option<PathBuf>,
     /// Folder to write to; empty, or not there yet.
     pub out: PathBuf,
     /// Whose form.
     pub format: Format,
     /// The kind of number; the checkpoint's own where it is none.
     pub kind: Option<Kind>,
+}
+
+/// What becomes of an adapter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lora {
+    /// It is written alone, in PEFT's form.
+    Alone,
+    /// It is added into the weights.
+    Merged,
 }
 
 /// Whose form a model folder has.
@@ -39,51 +56,82 @@ pub enum Format {
 /// # Errors
 /// A bad request when there is no model or the folder is taken; later when a file is damaged or the disk is full.
 pub fn run(request: &Request) -> Result<Output> {
-    let out = &request.out;
-    if out
-        .read_dir()
-        .is_ok_and(|mut entries| entries.next().is_some())
-    {
-        return Err(bad_request!(
-            "{}: this folder is not empty; name another with --out",
-            out.display()
-        ));
-    }
-    let from = &hub::model_dir(&request.checkpoint)?;
-    let config = weights::read_config(from)?;
+    check_is_empty(&request.out)?;
+    let adapter = request.adapter.as_deref();
+    let pretrained = Pretrained::open(&request.checkpoint, adapter, request.lora_alpha)?;
     let kind = match request.kind {
         Some(kind) => kind,
-        None => weights::stored_kind(from)?,
+        None => pretrained.stored_kind()?,
     };
-    let tokenizer = Tokenizer::load(from).ok();
-    let store = nn::VarStore::new(Device::Cpu);
-    let compute = Kind::Float;
-    let _model = Transformer::new(&store.root(), &config, &ModelOptions { compute })?;
-    weights::load(from, &store, &config)?;
+    let tokenizer = pretrained.tokenizer(request.tokenizer.as_deref());
+    match (pretrained.adapter(), request.lora) {
+        (Some(adapter), Lora::Alone) => write_adapter(request, pretrained.base(), adapter)?,
+        (None, Lora::Merged) => {
+            return Err(bad_request!(
+                "--merge-lora: {} has no adapter; name one with --adapter",
+                request.checkpoint.display()
+            ));
+        }
+        _ => write_model(request, &pretrained, tokenizer.as_ref().ok(), kind)?,
+    }
+    match &tokenizer {
+        Ok(tokenizer) => tokenizer.write_to(&request.out)?,
+        Err(error) => log::warn!("written without a tokenizer: {error:#}"),
+    }
+    Ok(output(&request.out, kind))
+}
+
+fn check_is_empty(out: &Path) -> Result<()> {
+    let taken =
+        out.is_file() || fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some());
+    match taken {
+        true => Err(bad_request!(
+            "{}: this folder is not empty; name another with --out",
+            out.display()
+        )),
+        false => Ok(()),
+    }
+}
+
+fn write_model(
+    request: &Request,
+    pretrained: &Pretrained,
+    tokenizer: Option<&Tokenizer>,
+    kind: Kind,
+) -> Result<()> {
+    let (out, config) = (&request.out, pretrained.config());
+    let store = pretrained.merged_weights(kind)?;
     create_dir_all(out)?;
     match request.format {
         Format::HuggingFace => {
-            let special = tokenizer.as_ref();
-            let special = special.map_or_else(Default::default, hf::SpecialTokens::of);
-            hf::save(out, &store, &config, &special, kind)?;
+            let special = tokenizer.map_or_else(SpecialTokens::default, SpecialTokens::of);
+            hf::save(out, &store, config, &special, kind)
         }
-        Format::Meta => meta::save(out, &store, &config, kind)?,
+        Format::Meta => meta::save(out, &store, config, kind),
     }
-    match &tokenizer {
-        Some(tokenizer) => tokenizer.write_to(out)?,
-        None => log::warn!(
-            "{}: there is no tokenizer beside the weights",
-            from.display()
-        ),
+}
+
+/// An adapter is small and exact: it keeps its own kind of number.
+fn write_adapter(request: &Request, base: &Path, adapter: &Adapter) -> Result<()> {
+    if request.format == Format::Meta || request.kind.is_some() {
+        return Err(bad_request!(
+            "an adapter alone has no --format meta and keeps its own --dtype; add --merge-lora to write the whole model"
+        ));
     }
+    create_dir_all(&request.out)?;
+    let base = fs::canonicalize(base)?;
+    peft::save(&request.out, adapter, &base.to_string_lossy())
+}
+
+fn output(out: &Path, kind: Kind) -> Output {
     let dtype = match kind {
         Kind::BFloat16 => "bf16",
         Kind::Half => "fp16",
         _ => "fp32",
     };
-    Ok(Output {
+    Output {
         json: json!({"out": out, "dtype": dtype}),
         text: format!("{}: written in {dtype}", out.display()),
         exit_code: 0,
-    })
+    }
 }

@@ -1,28 +1,37 @@
 //! `llama-train generate`: text from any checkpoint.
 
 use super::Output;
+use super::converse::converse;
 use crate::bad_request;
-use crate::config::{DeviceChoice, GenerateConfig, ModelConfig, Precision};
+use crate::config::{DeviceChoice, GenerateConfig, Precision};
 use crate::dist::LaunchEnv;
 use crate::generate::{Completion, EndedBy, generate, tokens_needed};
-use crate::hub;
-use crate::model::{ModelOptions, Transformer};
-use crate::tokenizer::Tokenizer;
+use crate::model::Transformer;
+use crate::tokenizer::{PromptStyle, Tokenizer};
 use crate::torch;
 use crate::train::compute_kind;
-use crate::weights;
+use crate::weights::Pretrained;
 use anyhow::Result;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
-use tch::nn;
+use std::path::PathBuf;
 
 /// What to write, and with which model.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// A checkpoint, any Hugging Face Llama folder, Meta's, or `hf://org/name`.
+    /// A checkpoint, any Hugging Face Llama folder, Meta's, or a `.pt` file of the original project.
     pub checkpoint: PathBuf,
+    /// An adapter over it.
+    pub adapter: Option<PathBuf>,
+    /// Scale of an adapter that does not say its own.
+    pub lora_alpha: f64,
+    /// Tokenizer, where none is beside the weights.
+    pub tokenizer: Option<PathBuf>,
     /// Which texts to continue, and how.
     pub options: GenerateConfig,
+    /// What the prompts are.
+    pub style: PromptStyle,
+    /// How often one is asked for.
+    pub turns: Turns,
     /// On what.
     pub device: DeviceChoice,
     /// In which arithmetic.
@@ -31,59 +40,64 @@ pub struct Request {
     pub threads: usize,
 }
 
-/// Loads the model and continues the prompts.
+/// How long it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turns {
+    /// Each prompt once.
+    One,
+    /// Until there is no more input.
+    Many,
+}
+
+/// Loads the model and continues the prompts, or holds a conversation.
 ///
 /// # Errors
 /// A bad request when there is no prompt or no model; later what the files or the device do.
 pub fn run(request: &Request) -> Result<Output> {
-    if request.options.prompts.is_empty() {
+    if request.options.prompts.is_empty() && request.turns == Turns::One {
         return Err(bad_request!(
-            "no prompt: give one or more with --prompt TEXT, or set generate.prompts"
+            "no prompt: give one or more with --prompt TEXT, or set generate.prompts; or talk with --interactive"
         ));
     }
-    let checkpoint = hub::model_dir(&request.checkpoint)?;
-    let config = weights::read_config(&checkpoint)?;
-    let tokenizer = Tokenizer::load(&checkpoint)?;
-    let prompts: Result<Vec<_>> = request
-        .options
-        .prompts
-        .iter()
-        .map(|prompt| tokenizer.encode_prompt(prompt))
-        .collect();
-    let prompts = prompts?;
-    tokens_needed(&prompts, request.options.max_new_tokens, config.max_seq_len)?;
-    let model = load_model(request, &checkpoint, &config)?;
+    let adapter = request.adapter.as_deref();
+    let pretrained = Pretrained::open(&request.checkpoint, adapter, request.lora_alpha)?;
+    let tokenizer = pretrained.tokenizer(request.tokenizer.as_deref())?;
+    if request.turns == Turns::Many {
+        let model = load_model(request, &pretrained)?;
+        return converse(&model, &tokenizer, &request.options, &request.style);
+    }
+    let encode = |prompt: &String| request.style.encode(&tokenizer, prompt);
+    let prompts = request.options.prompts.iter().map(encode);
+    let prompts = prompts.collect::<Result<Vec<_>>>()?;
+    let longest = pretrained.config().max_seq_len;
+    tokens_needed(&prompts, request.options.max_new_tokens, longest)?;
+    let model = load_model(request, &pretrained)?;
     let completions =
         torch::catch(|| generate(&model, &prompts, &request.options, &tokenizer.stop_tokens()))?;
-    let mut written = Vec::new();
-    for (prompt, completion) in request.options.prompts.iter().zip(&completions) {
-        written.push((prompt, tokenizer.decode(&completion.tokens)?, completion));
+    output(request, &completions, &tokenizer)
+}
+
+fn output(request: &Request, completions: &[Completion], tokenizer: &Tokenizer) -> Result<Output> {
+    let (mut texts, mut values) = (Vec::new(), Vec::new());
+    for (prompt, completion) in request.options.prompts.iter().zip(completions) {
+        let text = tokenizer.decode(&completion.tokens)?;
+        values.push(completion_json(prompt, &text, completion));
+        texts.push(match request.style {
+            PromptStyle::Text => format!("{prompt}{text}"),
+            PromptStyle::Chat { .. } => text,
+        });
     }
-    let texts: Vec<String> = written
-        .iter()
-        .map(|(prompt, text, _)| format!("{prompt}{text}"))
-        .collect();
-    let completions: Vec<Value> = written
-        .iter()
-        .map(|(prompt, text, completion)| completion_json(prompt, text, completion))
-        .collect();
     Ok(Output {
-        json: json!({ "completions": completions }),
+        json: json!({ "completions": values }),
         text: texts.join("\n\n"),
         exit_code: 0,
     })
 }
 
-fn load_model(request: &Request, dir: &Path, config: &ModelConfig) -> Result<Transformer> {
+fn load_model(request: &Request, pretrained: &Pretrained) -> Result<Transformer> {
     let device = LaunchEnv::read()?.select_device(request.device)?;
     torch::set_threads(request.threads, 1);
-    let store = nn::VarStore::new(device);
-    let options = ModelOptions {
-        compute: compute_kind(request.precision, device),
-    };
-    let model = Transformer::new(&store.root(), config, &options)?;
-    weights::load(dir, &store, config)?;
-    Ok(model)
+    pretrained.model(device, compute_kind(request.precision, device))
 }
 
 fn completion_json(prompt: &str, text: &str, completion: &Completion) -> Value {

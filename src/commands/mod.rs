@@ -1,11 +1,17 @@
 //! One verb, one file.
 
 pub mod bench;
+mod converse;
 pub mod doctor;
+pub mod eval;
 pub mod export;
+pub mod fit;
 pub mod generate;
+pub mod original_checkpoint;
+pub mod plan;
 pub mod prep_data;
 pub mod pretrain;
+pub mod sft;
 mod summary;
 pub mod training;
 

@@ -4,17 +4,18 @@ use super::{Output, summary};
 use crate::bad_request;
 use crate::checkpoint::{self, Moments, ResumeFrom};
 use crate::config::{Config, GenerateConfig};
-use crate::data::{Dataset, PreparedFolder};
+use crate::data::Dataset;
 use crate::dist::{LaunchEnv, Rendezvous};
 use crate::generate::tokens_needed;
 use crate::hub;
 use crate::logging;
 use crate::metrics::{ConsoleSink, JsonlSink, MetricSink};
 use crate::objective::Objective;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{self, PromptStyle, Tokenizer};
 use crate::train::{Parts, RunFolder, RunPlan, Start, prepare_device};
-use crate::weights;
+use crate::weights::Pretrained;
 use anyhow::{Context, Result};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -51,30 +52,23 @@ impl TrainingRequest {
     }
 }
 
-/// The folder with weights to start from. One on the Hub is fetched by rank 0 and found by the others; for a dry run
-/// without its weights.
-///
-/// # Errors
-/// What the Hub, the network or the disk have to say.
-pub fn init_from(request: &TrainingRequest, rendezvous: &Rendezvous) -> Result<Option<PathBuf>> {
-    let find = |path: &String| match request.dry_run {
-        true => hub::model_description(path),
-        false => rendezvous.rank_zero_first("weights", || hub::model_dir(path)),
-    };
-    request
-        .config
-        .model
-        .init_from
-        .as_ref()
-        .map(find)
-        .transpose()
+/// The folder with weights to start from.
+#[must_use]
+pub fn init_from(config: &Config) -> Option<PathBuf> {
+    config.model.init_from.as_ref().map(PathBuf::from)
 }
 
-/// The newest readable checkpoint, which says what the model is where a run is resumed.
+/// What says what the model is: the newest readable checkpoint where a run is resumed, else the weights it starts from;
+/// none where `[model]` alone does.
 ///
 /// # Errors
-/// A bad request when the checkpoint asked for is missing.
-pub fn resumed_folder(folder: &RunFolder, start: &Start) -> Result<Option<PathBuf>> {
+/// A bad request when the checkpoint asked for is missing, or there is nothing to adapt.
+pub fn model_source(
+    config: &Config,
+    folder: &RunFolder,
+    start: &Start,
+    rendezvous: &Rendezvous,
+) -> Result<Option<Pretrained>> {
     let checkpoints = match start {
         Start::Fresh => Vec::new(),
         Start::Resume(ResumeFrom::Latest) => checkpoint::newest_first(&folder.checkpoints())?,
@@ -86,30 +80,47 @@ pub fn resumed_folder(folder: &RunFolder, start: &Start) -> Result<Option<PathBu
             ));
         }
     };
-    Ok(checkpoints
-        .into_iter()
-        .find(|dir| weights::read_config(dir).is_ok()))
+    let open = |path: &Path| Pretrained::open(path, None, config.lora.alpha);
+    let readable = checkpoints.iter().find_map(|dir| open(dir).ok());
+    match (readable, init_from(config)) {
+        (Some(checkpoint), _) => Ok(Some(checkpoint)),
+        // One on the Hub is fetched by rank 0, and found by the others.
+        (None, Some(path)) => rendezvous
+            .rank_zero_first("weights", || open(&path))
+            .map(Some),
+        (None, None) if config.lora.enabled => Err(bad_request!(
+            "lora.enabled: name the model to adapt with --init-from (model.init_from)"
+        )),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The model below the adapters that are trained, by a path that is good from anywhere.
+///
+/// # Errors
+/// When it is not there any more.
+pub fn base_of(config: &Config, source: Option<&Pretrained>) -> Result<Option<PathBuf>> {
+    let base = source.filter(|_| config.lora.enabled).map(Pretrained::base);
+    Ok(base.map(fs::canonicalize).transpose()?)
 }
 
 /// The tokenizer that goes with the model: `tokenizer.path`, else the one beside the weights, else the data's own.
 /// Token shards without any can be trained on, but not sampled from.
 ///
 /// # Errors
-/// When its file cannot be read, or fetched where it is on the Hub.
+/// When its file cannot be read.
 pub fn find_tokenizer(
     config: &Config,
-    model: Option<&Path>,
+    model: Option<&Pretrained>,
     data: &Path,
     rendezvous: &Rendezvous,
 ) -> Result<Option<Arc<Tokenizer>>> {
-    let names = ["tokenizer.json", "tokenizer.model"];
-    let has_one = |dir: &Path| names.iter().any(|name| dir.join(name).exists());
-    let beside = |dir: &Path| has_one(dir).then(|| dir.to_owned());
+    let beside = |dir: &Path| tokenizer::is_in(dir).then(|| dir.to_owned());
     let path = config.tokenizer.path.as_ref();
     let fetch = |path| rendezvous.rank_zero_first("tokenizer", || hub::tokenizer_dir(path));
     let path = path.map(fetch).transpose()?;
     let path = path
-        .or_else(|| model.and_then(beside))
+        .or_else(|| model?.tokenizer_folder().map(Path::to_owned))
         .or_else(|| beside(data));
     path.map(|path| Ok(Arc::new(Tokenizer::load(&path)?)))
         .transpose()
@@ -122,6 +133,7 @@ pub fn find_tokenizer(
 pub fn check_samples(
     config: &GenerateConfig,
     tokenizer: Option<&Tokenizer>,
+    style: &PromptStyle,
     max_seq_len: i64,
 ) -> Result<()> {
     if config.every == 0 || config.prompts.is_empty() {
@@ -133,7 +145,7 @@ pub fn check_samples(
         );
         return Ok(());
     };
-    let encode = |prompt: &String| tokenizer.encode_prompt(prompt);
+    let encode = |prompt: &String| style.encode(tokenizer, prompt);
     let prompts = config
         .prompts
         .iter()
@@ -141,31 +153,6 @@ pub fn check_samples(
         .collect::<Result<Vec<_>>>()?;
     tokens_needed(&prompts, config.max_new_tokens, max_seq_len)?;
     Ok(())
-}
-
-/// Refuses data that was made with another tokenizer than the model's.
-///
-/// # Errors
-/// A bad request that names both.
-pub fn check_same_tokenizer(
-    dir: &Path,
-    data: Option<&PreparedFolder>,
-    tokenizer: Option<&Tokenizer>,
-) -> Result<()> {
-    match (
-        data.and_then(PreparedFolder::tokenizer_fingerprint),
-        tokenizer,
-    ) {
-        (Some(of_data), Some(tokenizer)) if of_data != tokenizer.fingerprint() => {
-            Err(bad_request!(
-                "{}: the data was made with another tokenizer (fingerprint {of_data}, the model's is {}); prepare the data \
-             again with --tokenizer set to the model's",
-                dir.display(),
-                tokenizer.fingerprint()
-            ))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Waits for the other ranks, unless nothing will be trained.
@@ -209,7 +196,7 @@ where
     if request.dry_run {
         return dry_run_output(&parts.plan);
     }
-    let device = prepare_device(parts.config, rendezvous.launch())?;
+    let device = prepare_device(&parts.config.run, rendezvous.launch())?;
     let folder = parts.folder.clone();
     let max_steps = parts.plan.max_steps;
     let is_first = rendezvous.launch().rank == 0;

@@ -4,8 +4,10 @@ mod cadence;
 mod choices;
 mod environment;
 mod error;
+mod hub_keys;
 mod hub_path;
 mod load;
+mod lora;
 mod method_sections;
 mod model;
 mod origin;
@@ -20,14 +22,16 @@ mod variable;
 
 pub use cadence::Cadence;
 pub use choices::{
-    Auto, Dedup, DeviceChoice, DistillKind, DistillOn, DpoLoss, Precision, Recompute, ScheduleKind,
-    TokenizerBackend, WandbMode,
+    Auto, Dedup, DeviceChoice, DistillKind, DistillOn, DpoLoss, OnTooLong, Precision, Recompute,
+    ScheduleKind, TokenizerBackend, WandbMode,
 };
 pub use environment::machine_variable;
 pub use error::BadRequest;
 pub use hub_path::{HubKind, HubPart, HubPath};
 pub use load::{Assignment, Sources};
-pub use method_sections::{DistillConfig, DpoConfig, EvalConfig, LoraConfig, WandbConfig};
+pub use method_sections::{
+    DistillConfig, DpoConfig, EvalConfig, LoraConfig, SftConfig, WandbConfig,
+};
 pub use model::{ModelConfig, RopeScaling};
 pub use original_env::Purpose;
 pub use presets::{PRESETS, preset};
@@ -64,6 +68,8 @@ pub struct Config {
     pub dist: DistConfig,
     /// `[checkpoint]`
     pub checkpoint: CheckpointConfig,
+    /// `[sft]`
+    pub sft: SftConfig,
     /// `[lora]`
     pub lora: LoraConfig,
     /// `[dpo]`
@@ -80,7 +86,7 @@ pub struct Config {
 
 impl Config {
     /// The sections, each by its table's name.
-    pub(crate) fn sections_mut(&mut self) -> [&mut dyn Section; 16] {
+    pub(crate) fn sections_mut(&mut self) -> [&mut dyn Section; 17] {
         [
             &mut self.prepare,
             &mut self.run,
@@ -92,6 +98,7 @@ impl Config {
             &mut self.validate,
             &mut self.dist,
             &mut self.checkpoint,
+            &mut self.sft,
             &mut self.lora,
             &mut self.dpo,
             &mut self.distill,

@@ -102,22 +102,36 @@ impl ModelConfig {
     /// Everything that is impossible about this shape, in the configuration's own names.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
-        let sizes = [
-            ("dim", self.dim),
-            ("n_layers", self.n_layers),
-            ("n_heads", self.n_heads),
-            ("n_kv_heads", self.n_kv_heads),
-            ("vocab_size", self.vocab_size),
-            ("ffn_hidden_dim", self.ffn_hidden_dim),
-            ("max_seq_len", self.max_seq_len),
-        ];
-        let small = sizes.iter().filter(|(_, size)| *size < 1);
-        let mut problems: Vec<String> = small
-            .map(|(name, size)| format!("{name} = {size}: must be at least 1"))
-            .collect();
-        if !problems.is_empty() {
-            return problems;
+        let sizes = self.size_problems();
+        if sizes.is_empty() {
+            self.ratio_problems()
+        } else {
+            sizes
         }
+    }
+
+    fn size_problems(&self) -> Vec<String> {
+        let sizes = [
+            ("dim", self.dim, 1 << 18),
+            ("n_layers", self.n_layers, 1 << 13),
+            ("n_heads", self.n_heads, 1 << 11),
+            ("n_kv_heads", self.n_kv_heads, 1 << 11),
+            ("head_dim", self.head_dim, 1 << 13),
+            ("vocab_size", self.vocab_size, 1 << 28),
+            ("ffn_hidden_dim", self.ffn_hidden_dim, 1 << 21),
+            ("max_seq_len", self.max_seq_len, 1 << 24),
+        ];
+        let problem = |(name, size, most)| match size {
+            ..1 => Some(format!("{name} = {size}: must be at least 1")),
+            // Beyond any Llama, and small enough to count its weights.
+            _ if size > most => Some(format!("{name} = {size}: must be at most {most}")),
+            _ => None,
+        };
+        sizes.into_iter().filter_map(problem).collect()
+    }
+
+    fn ratio_problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
         let Self {
             dim,
             n_heads,
@@ -135,7 +149,7 @@ impl ModelConfig {
                 "n_heads = {n_heads} is not a multiple of n_kv_heads = {n_kv_heads}"
             ));
         }
-        if head_dim < 2 || head_dim % 2 != 0 {
+        if head_dim % 2 != 0 {
             problems.push(format!(
                 "the width of a head, {head_dim}, must be even: rotary embeddings turn pairs"
             ));

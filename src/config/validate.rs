@@ -1,9 +1,10 @@
 //! What must hold between values that have the right type each.
 
+use super::hub_keys;
 use super::presets::{PRESETS, preset};
 use super::{
-    Config, DistConfig, HubKind, HubPath, ModelSection, OptimConfig, PrepareConfig, Problem,
-    TrainConfig, WandbMode, did_you_mean,
+    Config, DistConfig, ModelSection, OptimConfig, PrepareConfig, Problem, TrainConfig, WandbMode,
+    did_you_mean,
 };
 use crate::bad_request;
 use anyhow::Result;
@@ -21,7 +22,8 @@ pub(super) fn problems(config: &Config) -> Result<Vec<Problem>> {
     optim(&config.optim, &mut problems);
     generate(config, &mut problems);
     dist(&config.dist, &mut problems);
-    hub_paths(config, &mut problems);
+    problems.extend(hub_keys::problems(config));
+    problems.extend(config.lora.problems());
     not_yet(config, &mut problems);
     Ok(problems)
 }
@@ -29,30 +31,14 @@ pub(super) fn problems(config: &Config) -> Result<Vec<Problem>> {
 /// What is asked for and not built yet is said, not passed over.
 fn not_yet(config: &Config, problems: &mut Vec<Problem>) {
     let asked = [
-        ("lora.enabled", config.lora.enabled),
-        ("eval.tasks", !config.eval.tasks.is_empty()),
+        (
+            "eval.tasks",
+            config.eval.tasks.iter().any(|task| task != "loss"),
+        ),
         ("wandb.mode", config.wandb.mode != WandbMode::Disabled),
     ];
     for (key, asked) in asked {
         require(problems, key, !asked, "this version cannot do that yet");
-    }
-}
-
-/// What is an address on the Hub can be one, and is of the kind that is read there.
-fn hub_paths(config: &Config, problems: &mut Vec<Problem>) {
-    let models = [
-        ("model.init_from", &config.model.init_from),
-        ("tokenizer.path", &config.tokenizer.path),
-    ];
-    let models = models
-        .iter()
-        .filter_map(|(key, path)| Some((*key, path.as_ref()?, HubKind::Model)));
-    let inputs = config.prepare.input.iter();
-    let inputs = inputs.map(|path| ("prepare.input", path, HubKind::Dataset));
-    for (key, path, kind) in models.chain(inputs) {
-        if let Err(error) = HubPath::parse_if_meant(path, kind) {
-            problems.push((key, error.to_string()));
-        }
     }
 }
 
@@ -206,22 +192,32 @@ fn batch(config: &TrainConfig, world_size: u64, problems: &mut Vec<Problem>) {
         at_once <= MOST_TOKENS,
         format!("{at_once} tokens at once are beyond any machine; check train.seq_len as well"),
     );
-    if let Some(total) = config
-        .total_batch_tokens
-        .filter(|total| at_once > 0 && (*total == 0 || total % at_once != 0))
-    {
-        let below = total / at_once * at_once;
-        let nearest = match below {
-            0 => format!("{at_once} works"),
-            _ => format!("{below} and {} work", below + at_once),
-        };
-        problems.push((
-            "train.total_batch_tokens",
-            format!(
-                "{total} is not a multiple of micro_batch_size {} x seq_len {} x world size {world_size} = {at_once}; {nearest}",
-                config.micro_batch_size, config.seq_len
-            ),
-        ));
+    let sizes = format!("micro_batch_size {}", config.micro_batch_size);
+    let (tokens, examples) = (config.total_batch_tokens, config.total_batch_examples);
+    let of_tokens = format!(
+        "{sizes} x seq_len {} x world size {world_size}",
+        config.seq_len
+    );
+    let of_examples = format!("{sizes} x world size {world_size}");
+    let rows = config.micro_batch_size.saturating_mul(world_size);
+    for (key, total, at_once, product) in [
+        ("train.total_batch_tokens", tokens, at_once, of_tokens),
+        ("train.total_batch_examples", examples, rows, of_examples),
+    ] {
+        let remains = |total: &u64| at_once > 0 && (*total == 0 || !total.is_multiple_of(at_once));
+        if let Some(total) = total.filter(remains) {
+            let nearest = nearest(total, at_once);
+            let message = format!("{total} is not a multiple of {product} = {at_once}; {nearest}");
+            problems.push((key, message));
+        }
+    }
+}
+
+/// Which multiples of `at_once` are nearest.
+fn nearest(total: u64, at_once: u64) -> String {
+    match total / at_once * at_once {
+        0 => format!("{at_once} works"),
+        below => format!("{below} and {} work", below + at_once),
     }
 }
 

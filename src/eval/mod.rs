@@ -1,7 +1,9 @@
-//! What is looked at now and then during training.
+//! How good a model is: on demand, and now and then during training.
 
+mod perplexity;
 mod samples;
 
+pub use perplexity::{Loss, RowScore, Rows, score_rows};
 pub use samples::Samples;
 
 use crate::config::Cadence;

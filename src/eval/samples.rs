@@ -5,7 +5,7 @@ use crate::config::{Cadence, GenerateConfig};
 use crate::dist::ProcessGroup;
 use crate::generate::generate;
 use crate::model::Transformer;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{PromptStyle, Tokenizer};
 use anyhow::Result;
 use std::sync::Arc;
 
@@ -13,13 +13,18 @@ use std::sync::Arc;
 pub struct Samples {
     config: GenerateConfig,
     tokenizer: Arc<Tokenizer>,
+    style: PromptStyle,
 }
 
 impl Samples {
     /// Samples of `config.prompts`, every `config.every` steps.
     #[must_use]
-    pub fn new(config: GenerateConfig, tokenizer: Arc<Tokenizer>) -> Self {
-        Self { config, tokenizer }
+    pub fn new(config: GenerateConfig, tokenizer: Arc<Tokenizer>, style: PromptStyle) -> Self {
+        Self {
+            config,
+            tokenizer,
+            style,
+        }
     }
 }
 
@@ -40,7 +45,7 @@ impl Evaluator for Samples {
             .config
             .prompts
             .iter()
-            .map(|prompt| self.tokenizer.encode_prompt(prompt))
+            .map(|prompt| self.style.encode(&self.tokenizer, prompt))
             .collect();
         let completions = generate(
             model,
@@ -49,10 +54,11 @@ impl Evaluator for Samples {
             &self.tokenizer.stop_tokens(),
         )?;
         for (prompt, completion) in self.config.prompts.iter().zip(completions) {
-            log::info!(
-                "sample: {prompt}{}",
-                self.tokenizer.decode(&completion.tokens)?
-            );
+            let text = self.tokenizer.decode(&completion.tokens)?;
+            match self.style {
+                PromptStyle::Text => log::info!("sample: {prompt}{text}"),
+                PromptStyle::Chat { .. } => log::info!("sample: {prompt}\n  {text}"),
+            }
         }
         Ok(Vec::new())
     }

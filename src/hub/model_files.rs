@@ -26,7 +26,7 @@ const TOKENIZER: [&str; 7] = [
 ];
 
 /// How much of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Wanted {
     /// All that it takes to run it.
     Model,

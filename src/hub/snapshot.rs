@@ -12,6 +12,7 @@ use super::settings::Settings;
 use crate::config::{HubKind, HubPath};
 use anyhow::{Result, anyhow, bail};
 use indicatif::HumanBytes;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -45,12 +46,26 @@ pub fn tokenizer_dir(path: impl AsRef<Path>) -> Result<PathBuf> {
     fetch(path.as_ref(), Wanted::Tokenizer)
 }
 
+/// What this process has found: a name means one commit as long as it runs.
+static FOUND: Mutex<BTreeMap<(String, Wanted), PathBuf>> = Mutex::new(BTreeMap::new());
+
 fn fetch(path: &Path, wanted: Wanted) -> Result<PathBuf> {
     let meant = path.to_str().unwrap_or_default();
-    let Some(path) = HubPath::parse_if_meant(meant, HubKind::Model)? else {
-        return Ok(PathBuf::from(path));
+    let Some(address) = HubPath::parse_if_meant(meant, HubKind::Model)? else {
+        return Ok(path.to_owned());
     };
-    let source = Source::open(&path)?;
+    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = (meant.to_owned(), wanted);
+    if let Some(dir) = found.get(&key) {
+        return Ok(dir.clone());
+    }
+    let dir = fetch_snapshot(&address, wanted)?;
+    found.insert(key, dir.clone());
+    Ok(dir)
+}
+
+fn fetch_snapshot(path: &HubPath, wanted: Wanted) -> Result<PathBuf> {
+    let source = Source::open(path)?;
     let listing = source.listing()?;
     let needed = model_files::choose(&listing.files, wanted).map_err(|problem| {
         let looked = match listing.is_current {

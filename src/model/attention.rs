@@ -3,6 +3,7 @@
 use super::kv_cache::{LayerCache, Slots};
 use super::linear::Linear;
 use super::rope::Rotation;
+use super::{LoraOptions, Pass};
 use crate::config::ModelConfig;
 use tch::{Tensor, nn};
 
@@ -25,16 +26,16 @@ struct Projected {
 }
 
 impl Attention {
-    pub(super) fn new(path: &nn::Path, config: &ModelConfig) -> Self {
+    pub(super) fn new(path: &nn::Path, config: &ModelConfig, lora: Option<&LoraOptions>) -> Self {
         let (q_dim, kv_dim) = (
             config.n_heads * config.head_dim,
             config.n_kv_heads * config.head_dim,
         );
         Self {
-            wq: Linear::new(&(path / "wq"), config.dim, q_dim),
-            wk: Linear::new(&(path / "wk"), config.dim, kv_dim),
-            wv: Linear::new(&(path / "wv"), config.dim, kv_dim),
-            wo: Linear::new(&(path / "wo"), q_dim, config.dim),
+            wq: Linear::new(path, "wq", [q_dim, config.dim], lora),
+            wk: Linear::new(path, "wk", [kv_dim, config.dim], lora),
+            wv: Linear::new(path, "wv", [kv_dim, config.dim], lora),
+            wo: Linear::new(path, "wo", [config.dim, q_dim], lora),
             head_dim: config.head_dim,
             grouped: config.n_heads != config.n_kv_heads,
         }
@@ -47,10 +48,33 @@ impl Attention {
         self.wo.initialize(residual_std);
     }
 
+    pub(super) fn initialize_adapters(&self) {
+        for linear in [&self.wq, &self.wk, &self.wv, &self.wo] {
+            linear.initialize_adapter();
+        }
+    }
+
     /// Whole rows, each token seeing those before it: [B, S, D] to [B, S, D].
-    pub(super) fn causal(&self, x: &Tensor, rotation: &Rotation) -> Tensor {
-        let Projected { q, k, v } = self.project(x, rotation);
-        self.finish(&self.attend(&q, &k, &v, None))
+    pub(super) fn causal(&self, x: &Tensor, rotation: &Rotation, pass: Pass) -> Tensor {
+        let Projected { q, k, v } = self.project(x, rotation, pass);
+        self.finish(&self.attend(&q, &k, &v, None), pass)
+    }
+
+    /// Documents one after another, each token seeing those before it in its own: [1, N, D] to [1, N, D].
+    pub(super) fn packed(
+        &self,
+        x: &Tensor,
+        rotation: &Rotation,
+        lengths: &[i64],
+        pass: Pass,
+    ) -> Tensor {
+        let Projected { q, k, v } = self.project(x, rotation, pass);
+        let [q, k, v] = [q, k, v].map(|heads| heads.split_with_sizes(lengths, 2));
+        let documents = q.iter().zip(&k).zip(&v);
+        let attended: Vec<_> = documents
+            .map(|((q, k), v)| self.attend(q, k, v, None))
+            .collect();
+        self.finish(&Tensor::cat(&attended, 2), pass)
     }
 
     /// Tokens that follow those in the cache, which takes them in: [B, T, D] to [B, T, D].
@@ -61,12 +85,15 @@ impl Attention {
         slots: &Slots,
         cache: &mut LayerCache,
     ) -> Tensor {
-        let Projected { q, k, v } = self.project(x, rotation);
+        let Projected { q, k, v } = self.project(x, rotation, Pass::Eval);
         let (keys, values) = cache.write(slots, &k, &v); // [B, K, L, P]
-        self.finish(&self.attend(&q, &keys, &values, Some(slots.mask())))
+        self.finish(
+            &self.attend(&q, &keys, &values, Some(slots.mask())),
+            Pass::Eval,
+        )
     }
 
-    fn project(&self, x: &Tensor, rotation: &Rotation) -> Projected {
+    fn project(&self, x: &Tensor, rotation: &Rotation, pass: Pass) -> Projected {
         let heads = |projected: Tensor| {
             let (rows, seq_len, _) = size3(&projected);
             projected
@@ -74,9 +101,9 @@ impl Attention {
                 .transpose(1, 2)
         };
         Projected {
-            q: rotation.apply(&heads(self.wq.forward(x))),
-            k: rotation.apply(&heads(self.wk.forward(x))),
-            v: heads(self.wv.forward(x)),
+            q: rotation.apply(&heads(self.wq.forward(x, pass))),
+            k: rotation.apply(&heads(self.wk.forward(x, pass))),
+            v: heads(self.wv.forward(x, pass)),
         }
     }
 
@@ -85,8 +112,9 @@ impl Attention {
         Tensor::scaled_dot_product_attention(q, k, v, mask, 0.0, mask.is_none(), None, self.grouped)
     }
 
-    fn finish(&self, attended: &Tensor) -> Tensor {
-        self.wo.forward(&attended.transpose(1, 2).flatten(2, 3)) // [B, H, S, P] to [B, S, D]
+    fn finish(&self, attended: &Tensor, pass: Pass) -> Tensor {
+        let side_by_side = attended.transpose(1, 2).flatten(2, 3); // [B, H, S, P] to [B, S, D]
+        self.wo.forward(&side_by_side, pass)
     }
 }
 

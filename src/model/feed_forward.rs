@@ -1,6 +1,7 @@
 //! The feed-forward block.
 
 use super::linear::Linear;
+use super::{LoraOptions, Pass};
 use crate::config::ModelConfig;
 use tch::{Tensor, nn};
 
@@ -13,12 +14,12 @@ pub(super) struct FeedForward {
 }
 
 impl FeedForward {
-    pub(super) fn new(path: &nn::Path, config: &ModelConfig) -> Self {
+    pub(super) fn new(path: &nn::Path, config: &ModelConfig, lora: Option<&LoraOptions>) -> Self {
         let (dim, hidden) = (config.dim, config.ffn_hidden_dim);
         Self {
-            w1: Linear::new(&(path / "w1"), dim, hidden),
-            w3: Linear::new(&(path / "w3"), dim, hidden),
-            w2: Linear::new(&(path / "w2"), hidden, dim),
+            w1: Linear::new(path, "w1", [hidden, dim], lora),
+            w3: Linear::new(path, "w3", [hidden, dim], lora),
+            w2: Linear::new(path, "w2", [dim, hidden], lora),
         }
     }
 
@@ -29,9 +30,15 @@ impl FeedForward {
         self.w2.initialize(residual_std);
     }
 
+    pub(super) fn initialize_adapters(&self) {
+        for linear in [&self.w1, &self.w3, &self.w2] {
+            linear.initialize_adapter();
+        }
+    }
+
     /// `[B, S, D]` to `[B, S, D]`.
-    pub(super) fn forward(&self, x: &Tensor) -> Tensor {
-        self.w2
-            .forward(&(self.w1.forward(x).silu() * self.w3.forward(x)))
+    pub(super) fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
+        let gated = self.w1.forward(x, pass).silu() * self.w3.forward(x, pass); // [B, S, F]
+        self.w2.forward(&gated, pass)
     }
 }

@@ -1,23 +1,44 @@
-//! A matrix product without a bias.
+//! A matrix product without a bias, with or without an adapter.
 
+use super::Pass;
+use super::lora::{Adapter, LoraOptions};
 use tch::{Kind, Tensor, nn};
 
-/// `y = x Wᵀ`; the fp32 weight is cast to the kind of the activations at each use.
+/// `y = x Wᵀ`, and what an adapter adds; weights are cast to the kind of the activations at each use.
 #[derive(Debug)]
 pub(super) struct Linear {
     weight: Tensor,
+    adapter: Option<Adapter>,
 }
 
 impl Linear {
-    pub(super) fn new(path: &nn::Path, in_features: i64, out_features: i64) -> Self {
+    /// The matrix `name` [out, in] below `path`.
+    pub(super) fn new(
+        path: &nn::Path,
+        name: &str,
+        shape: [i64; 2],
+        lora: Option<&LoraOptions>,
+    ) -> Self {
+        let path = path / name;
         Self {
-            weight: path.var("weight", &[out_features, in_features], nn::Init::Const(0.0)),
+            weight: path.var("weight", &shape, nn::Init::Const(0.0)),
+            adapter: Adapter::new(&path, name, shape, lora),
         }
     }
 
-    /// `[.., in_features]` to `[.., out_features]`, in the kind of `x`.
-    pub(super) fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear::<Tensor>(&self.weight.to_kind(x.kind()), None)
+    /// `[.., in]` to `[.., out]`, in the kind of `x`.
+    pub(super) fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
+        let y = x.linear::<Tensor>(&self.weight.to_kind(x.kind()), None);
+        match &self.adapter {
+            Some(adapter) => y + adapter.forward(x, pass),
+            None => y,
+        }
+    }
+
+    pub(super) fn initialize_adapter(&self) {
+        if let Some(adapter) = &self.adapter {
+            adapter.initialize();
+        }
     }
 
     pub(super) fn initialize(&self, std: f64) {

@@ -7,21 +7,37 @@ mod feed_forward;
 pub mod flops;
 mod kv_cache;
 mod linear;
+mod lora;
 mod rms_norm;
 mod rope;
 mod transformer;
 
 pub use kv_cache::KvCache;
+pub use lora::LoraOptions;
 pub use transformer::{Head, Transformer};
 
 use tch::{Kind, Tensor};
 
 /// Which tokens of a row may see which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Layout {
     /// Each token sees those before it in its row; positions count from the row's beginning.
     Causal,
+    /// Each token sees those before it in its document; the documents lie one after another in all rows together.
+    Packed(Documents),
 }
+
+/// Where documents lie in B·S tokens, the rows one after another.
+#[derive(Debug)]
+pub struct Documents {
+    /// Tokens of each in turn; together B·S.
+    pub lengths: Vec<i64>,
+    /// Of each token within its document [B, S], int64.
+    pub positions: Tensor,
+}
+
+/// A target that is not trained on.
+pub const IGNORED_TARGET: i64 = -100;
 
 /// What the model reads.
 #[derive(Debug)]
@@ -42,8 +58,10 @@ pub enum Pass {
 }
 
 /// How the model computes, as opposed to what it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ModelOptions {
-    /// Kind of the activations; weights are fp32 and cast at each use.
+    /// Kind of the activations; weights are cast to it at each use.
     pub compute: Kind,
+    /// Adapters beside the matrices.
+    pub lora: Option<LoraOptions>,
 }

@@ -1,6 +1,7 @@
 //! The decoder.
 //!
-//! Where kinds change: weights are fp32 and cast at each use (`linear.rs`); norms and rotations compute in fp32 and
+//! Where kinds change: weights are cast to the activations' kind at each use (`linear.rs`); training keeps them in fp32,
+//! evaluation in the activations' kind, to the same result. Norms and rotations compute in fp32 and
 //! give back the activations' kind; logits are fp32.
 
 use super::attention::Attention;
@@ -9,7 +10,7 @@ use super::kv_cache::KvCache;
 use super::linear::initialize_normal;
 use super::rms_norm::RmsNorm;
 use super::rope::Rope;
-use super::{Layout, ModelOptions, Pass, Tokens};
+use super::{Layout, LoraOptions, ModelOptions, Pass, Tokens};
 use crate::config::ModelConfig;
 use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor, nn};
@@ -55,24 +56,30 @@ struct Block {
 }
 
 impl Block {
-    fn new(path: &nn::Path, config: &ModelConfig) -> Self {
+    fn new(path: &nn::Path, config: &ModelConfig, lora: Option<&LoraOptions>) -> Self {
         Self {
             attention_norm: RmsNorm::new(&(path / "attention_norm"), config.dim, config.norm_eps),
-            attention: Attention::new(&(path / "attention"), config),
+            attention: Attention::new(&(path / "attention"), config, lora),
             ffn_norm: RmsNorm::new(&(path / "ffn_norm"), config.dim, config.norm_eps),
-            feed_forward: FeedForward::new(&(path / "feed_forward"), config),
+            feed_forward: FeedForward::new(&(path / "feed_forward"), config, lora),
         }
     }
 
-    fn forward(&self, x: &Tensor, attend: impl FnOnce(&Attention, &Tensor) -> Tensor) -> Tensor {
+    fn forward(
+        &self,
+        x: &Tensor,
+        pass: Pass,
+        attend: impl FnOnce(&Attention, &Tensor) -> Tensor,
+    ) -> Tensor {
         let h = x + attend(&self.attention, &self.attention_norm.forward(x));
-        &h + self.feed_forward.forward(&self.ffn_norm.forward(&h))
+        &h + self.feed_forward.forward(&self.ffn_norm.forward(&h), pass)
     }
 }
 
 impl Transformer {
-    /// Declares the weights below `path` under Meta's names, in the order in which the forward pass uses them, as fp32
-    /// zeros (norms: ones); fill them with [`Self::initialize`] or from a file. Queries and keys are in the half-split rotary layout.
+    /// Declares the weights below `path` under Meta's names, in the order in which the forward pass uses them, as zeros
+    /// (norms: ones) in the store's kind; fill them with [`Self::initialize`] or from a file. Queries and keys are in the
+    /// half-split rotary layout.
     ///
     /// # Errors
     /// When the shape is impossible: everything that is wrong with it, at once.
@@ -89,9 +96,8 @@ impl Transformer {
             )
         };
         let tok_embeddings = matrix("tok_embeddings");
-        let blocks =
-            (0..config.n_layers).map(|index| Block::new(&(path / "layers" / index), config));
-        let layers = blocks.collect();
+        let block = |index| Block::new(&(path / "layers" / index), config, options.lora.as_ref());
+        let layers = (0..config.n_layers).map(block).collect();
         let norm = RmsNorm::new(&(path / "norm"), config.dim, config.norm_eps);
         let weight = if config.tie_embeddings {
             tok_embeddings.shallow_clone()
@@ -125,6 +131,15 @@ impl Transformer {
         }
     }
 
+    /// Fresh adapters that add nothing at first. The same on every device.
+    pub fn initialize_adapters(&self, seed: u64) {
+        tch::manual_seed(i64::from_ne_bytes(seed.to_ne_bytes()));
+        for layer in &self.layers {
+            layer.attention.initialize_adapters();
+            layer.feed_forward.initialize_adapters();
+        }
+    }
+
     /// The shape.
     #[must_use]
     pub fn config(&self) -> &ModelConfig {
@@ -144,13 +159,34 @@ impl Transformer {
     }
 
     /// Hidden states after the last norm: [B, S, D].
-    pub fn hidden(&self, tokens: &Tokens, _pass: Pass) -> Tensor {
-        let Layout::Causal = tokens.layout;
-        let rotation = self.rope.first(tokens.ids.size()[1]);
+    pub fn hidden(&self, tokens: &Tokens, pass: Pass) -> Tensor {
         let embedded = self.embed(&tokens.ids);
-        let through = |x: Tensor, block: &Block| {
-            block.forward(&x, |attention, x| attention.causal(x, &rotation))
-        };
+        match &tokens.layout {
+            Layout::Causal => {
+                let rotation = self.rope.first(tokens.ids.size()[1]);
+                self.blocks(embedded, pass, |attention, x| {
+                    attention.causal(x, &rotation, pass)
+                })
+            }
+            Layout::Packed(documents) => {
+                let all = embedded.flatten(0, 1).unsqueeze(0); // [1, B·S, D]
+                let rotation = self.rope.at(&documents.positions.view([1, 1, -1]));
+                let states = self.blocks(all, pass, |attention, x| {
+                    attention.packed(x, &rotation, &documents.lengths, pass)
+                });
+                states.view_as(&embedded)
+            }
+        }
+    }
+
+    /// All blocks and the last norm.
+    fn blocks(
+        &self,
+        embedded: Tensor,
+        pass: Pass,
+        attend: impl Fn(&Attention, &Tensor) -> Tensor,
+    ) -> Tensor {
+        let through = |x: Tensor, block: &Block| block.forward(&x, pass, &attend);
         self.norm
             .forward(&self.layers.iter().fold(embedded, through))
     }
@@ -165,7 +201,7 @@ impl Transformer {
         let rotation = self.rope.at(&slots.positions());
         let mut x = self.embed(ids);
         for (block, layer) in self.layers.iter().zip(&mut cache.layers) {
-            x = block.forward(&x, |attention, x| {
+            x = block.forward(&x, Pass::Eval, |attention, x| {
                 attention.cached(x, &rotation, &slots, layer)
             });
         }

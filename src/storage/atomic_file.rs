@@ -141,6 +141,27 @@ impl Drop for AtomicFile {
     }
 }
 
+/// Has a library write a file under another name, flushes it to disk and gives it its own.
+///
+/// # Errors
+/// Those of the library, or when the disk is full or fails; nothing is left behind then.
+pub fn write_atomically(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let temporary = temporary(path);
+    let written = write(&temporary)
+        .and_then(|()| Ok(File::open(&temporary)?.sync_all()?))
+        .and_then(|()| Ok(fs::rename(&temporary, path)?));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written.with_context(|| {
+        format!(
+            "{}: cannot write; check the free space of the disk",
+            path.display()
+        )
+    })?;
+    sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
 /// The name of a file before it is whole.
 fn temporary(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();

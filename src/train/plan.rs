@@ -62,7 +62,12 @@ impl RunPlan {
 
 impl fmt::Display for RunPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "model   {} parameters", short(self.parameters))?;
+        writeln!(
+            f,
+            "model   {} parameters ({})",
+            grouped(self.parameters),
+            short(self.parameters)
+        )?;
         let data = match self.data_tokens {
             0 => "not prepared yet".to_owned(),
             tokens => format!("{} tokens in windows of {}", short(tokens), self.seq_len),
@@ -105,6 +110,14 @@ impl RunPlan {
             100.0 * total as f64 / budget.max(1) as f64,
             self.flops_per_token * total as f64
         )
+    }
+}
+
+/// Thousands set apart: 1,234,567.
+fn grouped(count: u64) -> String {
+    match count {
+        0..1000 => count.to_string(),
+        _ => format!("{},{:03}", grouped(count / 1000), count % 1000),
     }
 }
 

@@ -30,6 +30,9 @@ impl Fill {
     /// When libtorch cannot copy.
     pub(super) fn take(&mut self, name: &str, tensor: &Tensor) -> Result<()> {
         match self.variables.get(name) {
+            Some(_) if !self.missing.contains(name) => {
+                self.problems.push(format!("{name} is there twice"));
+            }
             Some(variable) if variable.size() == tensor.size() => {
                 tch::no_grad(|| variable.shallow_clone().f_copy_(tensor))?;
             }
@@ -50,7 +53,7 @@ impl Fill {
     ///
     /// # Errors
     /// Lists all that did not.
-    pub(super) fn finish(mut self, dir: &Path) -> Result<()> {
+    pub(super) fn finish(mut self, path: &Path) -> Result<()> {
         let missing = self.missing.iter();
         self.problems
             .extend(missing.map(|name| format!("{name} is missing")));
@@ -59,7 +62,7 @@ impl Fill {
         }
         bail!(
             "{}: the weights do not fit the model:\n  {}",
-            dir.display(),
+            path.display(),
             self.problems.join("\n  ")
         )
     }

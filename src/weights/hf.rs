@@ -1,15 +1,15 @@
 //! Hugging Face model folders: what a run starts from, and what every checkpoint is.
 
 pub use super::hf_config::{SpecialTokens, read_config};
+pub use super::names::by_hub_name;
 
 use super::fill::Fill;
 use super::hf_config::{config_json, generation_config_json};
-use super::names::to_hf;
 use super::safetensors;
 use crate::bad_request;
 use crate::config::ModelConfig;
 use crate::storage::AtomicFile;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -66,27 +66,30 @@ pub fn save(
         &dir.join("generation_config.json"),
         &generation_config_json(special),
     )?;
-    let mut weights = by_hub_name(store)?;
-    for weight in weights.values_mut() {
-        *weight = weight.detach().to_kind(kind);
-    }
-    let shards = into_shards(weights, SHARD_BYTES);
-    if let [only] = shards.as_slice() {
-        return safetensors::write(&dir.join(SINGLE), only);
-    }
-    write_shards(dir, &shards)
+    write_weights(dir, by_hub_name(store)?, kind, SHARD_BYTES)
 }
 
-/// The variables of a model under the names of the Hub.
-///
-/// # Errors
-/// When the store holds something that is not part of a Llama.
-pub fn by_hub_name(store: &nn::VarStore) -> Result<BTreeMap<String, Tensor>> {
-    let renamed = store.variables().into_iter().map(|(name, tensor)| {
-        let hf = to_hf(&name).with_context(|| format!("{name} has no name on the Hub"))?;
-        Ok((hf, tensor))
-    });
-    renamed.collect()
+/// In one file, or in several of at most so many bytes and an index.
+fn write_weights(
+    dir: &Path,
+    weights: BTreeMap<String, Tensor>,
+    kind: Kind,
+    shard_bytes: usize,
+) -> Result<()> {
+    let shards = into_shards(weights, shard_bytes / kind.elt_size_in_bytes());
+    if let [only] = shards.as_slice() {
+        return safetensors::write_as(&dir.join(SINGLE), only, kind);
+    }
+    write_shards(dir, &shards, kind)
+}
+
+/// How many numbers the folder's weights are.
+pub(super) fn count_numbers(dir: &Path) -> Result<u64> {
+    let files = weight_files(dir)?;
+    files
+        .iter()
+        .map(|file| safetensors::count_numbers(file))
+        .sum()
 }
 
 /// The kind of number that the folder's first weight is stored in.
@@ -121,20 +124,27 @@ fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
     let map = parsed.get("weight_map").and_then(Value::as_object);
     let map = map.with_context(|| format!("{}: weight_map is missing", index.display()))?;
     let files: BTreeSet<&str> = map.values().filter_map(Value::as_str).collect();
-    Ok(files.into_iter().map(|file| dir.join(file)).collect())
+    let beside = |file: &str| match Path::new(file).file_name() {
+        Some(name) if name == file => Ok(dir.join(file)),
+        _ => bail!(
+            "{}: it names {file:?}, which is not a file of this folder",
+            index.display()
+        ),
+    };
+    files.into_iter().map(beside).collect()
 }
 
-/// Cuts the tensors, in name order, into groups of at most `limit` bytes (a larger tensor is alone).
+/// Cuts the tensors, in name order, into groups of at most `limit` numbers (a larger tensor is alone).
 fn into_shards(variables: BTreeMap<String, Tensor>, limit: usize) -> Vec<Vec<(String, Tensor)>> {
     let mut shards = vec![Vec::new()];
     let mut filled = 0;
     for (name, tensor) in variables {
-        let bytes = tensor.numel() * tensor.kind().elt_size_in_bytes();
-        if filled > 0 && filled + bytes > limit {
+        let numbers = tensor.numel();
+        if filled > 0 && filled + numbers > limit {
             shards.push(Vec::new());
             filled = 0;
         }
-        filled += bytes;
+        filled += numbers;
         if let Some(last) = shards.last_mut() {
             last.push((name, tensor));
         }
@@ -142,15 +152,15 @@ fn into_shards(variables: BTreeMap<String, Tensor>, limit: usize) -> Vec<Vec<(St
     shards
 }
 
-fn write_shards(dir: &Path, shards: &[Vec<(String, Tensor)>]) -> Result<()> {
+fn write_shards(dir: &Path, shards: &[Vec<(String, Tensor)>], kind: Kind) -> Result<()> {
     let mut weight_map = Map::new();
     let mut total_size = 0;
     for (number, shard) in shards.iter().enumerate() {
         let file = format!("model-{:05}-of-{:05}.safetensors", number + 1, shards.len());
-        safetensors::write(&dir.join(&file), shard)?;
+        safetensors::write_as(&dir.join(&file), shard, kind)?;
         for (name, tensor) in shard {
             weight_map.insert(name.clone(), json!(file));
-            total_size += tensor.numel() * tensor.kind().elt_size_in_bytes();
+            total_size += tensor.numel() * kind.elt_size_in_bytes();
         }
     }
     let index = json!({ "metadata": { "total_size": total_size }, "weight_map": weight_map });
@@ -175,11 +185,35 @@ mod tests {
         let variables = variables
             .map(|(name, rows)| (name.to_owned(), tensor(rows)))
             .into();
-        let shards = into_shards(variables, 40);
+        let shards = into_shards(variables, 10);
         let names: Vec<Vec<_>> = shards
             .iter()
             .map(|shard| shard.iter().map(|(name, _)| name.as_str()).collect())
             .collect();
         assert_eq!(names, [vec!["a", "b"], vec!["c"], vec!["d"]]);
+    }
+
+    #[test]
+    fn what_is_written_in_shards_is_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let random = |rows| Tensor::randn([rows, 3], (Kind::Float, Device::Cpu));
+        let weights =
+            [("a", 2), ("b", 5), ("c", 1)].map(|(name, rows)| (name.to_owned(), random(rows)));
+        let copy = weights
+            .each_ref()
+            .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+        write_weights(dir.path(), copy.into(), Kind::BFloat16, 44).unwrap();
+        let files = weight_files(dir.path()).unwrap();
+        assert_eq!(files.len(), 2);
+        assert!(!dir.path().join(SINGLE).exists());
+        let read = files.iter().map(|file| safetensors::read(file).unwrap());
+        let read: BTreeMap<_, _> = read.flatten().collect();
+        assert_eq!(read.len(), 3);
+        for (name, tensor) in weights {
+            assert!(read[&name].equal(&tensor.to_kind(Kind::BFloat16)), "{name}");
+        }
+        let index: Value =
+            serde_json::from_slice(&fs::read(dir.path().join(INDEX)).unwrap()).unwrap();
+        assert_eq!(index["metadata"]["total_size"], 48);
     }
 }

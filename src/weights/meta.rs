@@ -4,6 +4,7 @@
 //! neighbours, where the Hub's layout (and the model's) has them half a head apart.
 
 use super::fill::Fill;
+use super::names::base_variables;
 use super::torch_save::{self, TorchFile};
 use crate::bad_request;
 use crate::config::{ModelConfig, ModelSection, RopeScaling};
@@ -33,25 +34,27 @@ const SCALING: RopeScaling = RopeScaling {
 /// The models of Llama 3.2 with a head as the embedding stretch by more.
 const TIED_FACTOR: f64 = 32.0;
 const SCALED_CONTEXT: i64 = 131_072;
-const CONTEXT: i64 = 8192;
+/// Of models without scaling; the format does not say.
+pub(super) const CONTEXT: i64 = 8192;
 const DEFAULT_THETA: f64 = 10_000.0;
 /// A buffer that old files carry and that is computed here.
 const COMPUTED: &str = "rope.freqs";
 
+/// `params.json`.
 #[derive(Deserialize)]
-struct Params {
-    dim: i64,
-    n_layers: i64,
-    n_heads: i64,
-    n_kv_heads: Option<i64>,
-    vocab_size: i64,
-    multiple_of: Option<i64>,
-    ffn_dim_multiplier: Option<f64>,
-    norm_eps: Option<f64>,
-    rope_theta: Option<f64>,
+pub(super) struct Params {
+    pub(super) dim: i64,
+    pub(super) n_layers: i64,
+    pub(super) n_heads: i64,
+    pub(super) n_kv_heads: Option<i64>,
+    pub(super) vocab_size: i64,
+    pub(super) multiple_of: Option<i64>,
+    pub(super) ffn_dim_multiplier: Option<f64>,
+    pub(super) norm_eps: Option<f64>,
+    pub(super) rope_theta: Option<f64>,
     #[serde(default)]
-    use_scaled_rope: bool,
-    rope_scaling_factor: Option<f64>,
+    pub(super) use_scaled_rope: bool,
+    pub(super) rope_scaling_factor: Option<f64>,
 }
 
 /// Whether a folder is Meta's.
@@ -71,32 +74,40 @@ pub fn read_config(dir: &Path) -> Result<ModelConfig> {
     let params: Params = serde_json::from_str(&text)
         .with_context(|| format!("{}: not the shape of a Llama", path.display()))?;
     let tie_embeddings = has_tied_head(dir)?;
-    let section = ModelSection {
-        dim: Some(params.dim),
-        n_layers: Some(params.n_layers),
-        n_heads: Some(params.n_heads),
-        n_kv_heads: params.n_kv_heads,
-        vocab_size: Some(params.vocab_size),
-        multiple_of: params.multiple_of,
-        ffn_dim_multiplier: params.ffn_dim_multiplier,
-        norm_eps: params.norm_eps,
-        rope_theta: Some(params.rope_theta.unwrap_or(DEFAULT_THETA)),
-        rope_scaling: params.use_scaled_rope.then(|| RopeScaling {
-            factor: params
-                .rope_scaling_factor
-                .unwrap_or_else(|| usual_factor(tie_embeddings)),
-            ..SCALING
-        }),
-        tie_embeddings: Some(tie_embeddings),
-        ..ModelSection::default()
-    };
     let context = match params.use_scaled_rope {
         true => SCALED_CONTEXT,
         false => CONTEXT,
     };
-    section
+    params
+        .section(tie_embeddings)
         .resolve(None, context)
         .with_context(|| path.display().to_string())
+}
+
+impl Params {
+    /// The same as our configuration has it.
+    pub(super) fn section(&self, tie_embeddings: bool) -> ModelSection {
+        let scaling = || RopeScaling {
+            factor: self
+                .rope_scaling_factor
+                .unwrap_or_else(|| usual_factor(tie_embeddings)),
+            ..SCALING
+        };
+        ModelSection {
+            dim: Some(self.dim),
+            n_layers: Some(self.n_layers),
+            n_heads: Some(self.n_heads),
+            n_kv_heads: self.n_kv_heads,
+            vocab_size: Some(self.vocab_size),
+            multiple_of: self.multiple_of,
+            ffn_dim_multiplier: self.ffn_dim_multiplier,
+            norm_eps: self.norm_eps,
+            rope_theta: Some(self.rope_theta.unwrap_or(DEFAULT_THETA)),
+            rope_scaling: self.use_scaled_rope.then(scaling),
+            tie_embeddings: Some(tie_embeddings),
+            ..ModelSection::default()
+        }
+    }
 }
 
 /// The kind of number that the weights are stored in.
@@ -108,12 +119,21 @@ pub fn stored_kind(dir: &Path) -> Result<Kind> {
     kind.with_context(|| format!("{}: there are no weights in it", dir.display()))
 }
 
+/// How many numbers the folder's weights are at most.
+pub(super) fn count_numbers(dir: &Path) -> Result<u64> {
+    let files = shard_files(dir)?;
+    files
+        .iter()
+        .map(|file| Ok(TorchFile::open(file)?.count_numbers()))
+        .sum()
+}
+
 /// Fills the variables of `store` from the folder's files.
 ///
 /// # Errors
 /// When a tensor is missing, extra or of another shape (all of them are named), or a file is damaged.
 pub fn load(dir: &Path, store: &nn::VarStore, config: &ModelConfig) -> Result<()> {
-    let mut fill = Fill::new(store.variables().into_iter().collect());
+    let mut fill = Fill::new(base_variables(store));
     let ignored = |name: &str| name == COMPUTED || config.tie_embeddings && name == HEAD;
     let files = shard_files(dir)?;
     if let [only] = files.as_slice() {
@@ -148,9 +168,8 @@ pub fn save(dir: &Path, store: &nn::VarStore, config: &ModelConfig, kind: Kind) 
     let mut file = AtomicFile::create(&dir.join(PARAMS))?;
     file.write_all(&serde_json::to_vec_pretty(&params)?)?;
     file.commit()?;
-    let variables: BTreeMap<String, Tensor> = store.variables().into_iter().collect();
     let mut tensors = Vec::new();
-    for (name, tensor) in &variables {
+    for (name, tensor) in &base_variables(store) {
         let tensor = paired(name, tensor.detach(), config).to_kind(kind);
         tensors.push((name.clone(), tensor.contiguous()));
     }
@@ -202,7 +221,7 @@ fn rotated_heads(name: &str, config: &ModelConfig) -> Option<i64> {
 }
 
 /// From neighbours to halves.
-fn unpaired(name: &str, tensor: Tensor, config: &ModelConfig) -> Tensor {
+pub(super) fn unpaired(name: &str, tensor: Tensor, config: &ModelConfig) -> Tensor {
     reordered(name, tensor, config, |head_dim| [head_dim / 2, 2])
 }
 

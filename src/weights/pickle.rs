@@ -47,8 +47,9 @@ impl Machine<'_> {
                 self.push_signed(length)?;
             }
             b'G' => {
-                self.take(8)?; // a number with a fraction: nobody asks for one yet
-                self.stack.push(Value::None);
+                let bits = self.take(8)?.iter();
+                let bits = bits.fold(0, |bits, byte| bits << 8 | u64::from(*byte)); // big-endian
+                self.stack.push(Value::Float(f64::from_bits(bits)));
             }
             b'X' => self.push_text(4)?,
             0x8c => self.push_text(1)?,

@@ -9,6 +9,7 @@ use tch::Kind;
 pub(super) enum Value {
     None,
     Int(i64),
+    Float(f64),
     Text(String),
     Tuple(Vec<Value>),
     List(Rc<RefCell<Vec<Value>>>),

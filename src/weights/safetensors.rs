@@ -1,33 +1,41 @@
 //! Reading and writing `.safetensors` files.
 
-use crate::storage::{MappedFile, sync_dir};
+use crate::storage::{MappedFile, write_atomically};
+use ::safetensors::tensor::TensorInfo;
 use ::safetensors::{Dtype, SafeTensors, View, serialize_to_file};
 use anyhow::{Context, Result, bail};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::{
     borrow::Cow,
-    collections::HashMap,
-    fs::{self, File},
+    collections::{HashMap, HashSet},
+    fmt,
+    ops::Range,
     path::Path,
 };
 use tch::{Device, Kind, Tensor};
 
-/// Calls `take` with each tensor of the file in turn, on the CPU and in its own kind; the file is mapped, and no more
-/// than one tensor is copied at a time.
+/// A file begins with the length of its header.
+const LENGTH_BYTES: usize = 8;
+
+/// Calls `take` with each tensor of the file in turn, in the file's order, on the CPU and in its own kind; no more than
+/// one is mapped and copied at a time.
 ///
 /// # Errors
 /// When the file is missing, damaged, or holds a kind of number that a Llama does not.
 pub fn for_each(path: &Path, mut take: impl FnMut(&str, Tensor) -> Result<()>) -> Result<()> {
-    let file = MappedFile::open(path)?;
-    let tensors = SafeTensors::deserialize(&file).with_context(|| {
-        format!(
-            "{}: not a valid safetensors file; it may be cut off",
-            path.display()
-        )
-    })?;
-    for (name, view) in tensors.tensors() {
-        let kind = kind(view.dtype()).with_context(|| format!("{}: {name}", path.display()))?;
-        let size: Vec<i64> = view.shape().iter().map(|&length| length as i64).collect();
-        take(&name, Tensor::f_from_data_size(view.data(), &size, kind)?)?;
+    for (name, entry) in entries(path)? {
+        let read = || -> Result<Tensor> {
+            let kind = kind(entry.dtype)?;
+            if entry.range.is_empty() {
+                return Ok(Tensor::f_zeros(&entry.size, (kind, Device::Cpu))?);
+            }
+            let bytes = MappedFile::open_range(path, entry.range.clone())?;
+            Ok(Tensor::f_from_data_size(&bytes, &entry.size, kind)?)
+        };
+        take(
+            &name,
+            read().with_context(|| format!("{}: {name}", path.display()))?,
+        )?;
     }
     Ok(())
 }
@@ -37,11 +45,93 @@ pub fn for_each(path: &Path, mut take: impl FnMut(&str, Tensor) -> Result<()>) -
 /// # Errors
 /// When the file is missing or damaged.
 pub fn first_kind(path: &Path) -> Result<Option<Kind>> {
+    let entries = entries(path)?;
+    let first = entries.first();
+    first.map(|(_, entry)| kind(entry.dtype)).transpose()
+}
+
+/// How many numbers the file says it holds; no more than it has bytes.
+///
+/// # Errors
+/// When the file is missing or damaged.
+pub fn count_numbers(path: &Path) -> Result<u64> {
+    let entries = entries(path)?;
+    let numbers = entries
+        .iter()
+        .map(|(_, entry)| entry.size.iter().product::<i64>());
+    Ok(numbers.sum::<i64>().unsigned_abs())
+}
+
+/// Where a tensor is in its file.
+struct Entry {
+    dtype: Dtype,
+    size: Vec<i64>,
+    range: Range<usize>,
+}
+
+/// The file's table of contents, in the order of the data.
+fn entries(path: &Path) -> Result<Vec<(String, Entry)>> {
     let file = MappedFile::open(path)?;
-    let tensors = SafeTensors::deserialize(&file)
-        .with_context(|| format!("{}: not a valid safetensors file", path.display()))?;
-    let first = tensors.iter().next();
-    first.map(|(_, view)| kind(view.dtype())).transpose()
+    let read = || -> Result<Vec<(String, Entry)>> {
+        let (header_bytes, metadata) = SafeTensors::read_metadata(&file)?;
+        let begin = LENGTH_BYTES + header_bytes;
+        refuse_duplicates(&file[LENGTH_BYTES..begin])?;
+        let mut entries: Vec<_> = metadata.tensors().into_iter().collect();
+        entries.sort_by_key(|(_, info)| info.data_offsets);
+        let entry = |(name, info): (String, &TensorInfo)| {
+            let (start, end) = info.data_offsets;
+            let entry = Entry {
+                dtype: info.dtype,
+                size: info.shape.iter().map(|&length| length as i64).collect(),
+                range: begin + start..begin + end,
+            };
+            (name, entry)
+        };
+        Ok(entries.into_iter().map(entry).collect())
+    };
+    read().with_context(|| {
+        format!(
+            "{}: not a valid safetensors file; it may be cut off",
+            path.display()
+        )
+    })
+}
+
+/// The library keeps the last of two entries with one name.
+fn refuse_duplicates(header: &[u8]) -> Result<()> {
+    let Names(names) = serde_json::from_slice(header)?;
+    let mut seen = HashSet::new();
+    match names.iter().find(|name| !seen.insert(*name)) {
+        Some(name) => bail!("it holds {name} twice"),
+        None => Ok(()),
+    }
+}
+
+/// The keys of a JSON object, as they come.
+struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(NamesVisitor)
+    }
+}
+
+struct NamesVisitor;
+
+impl<'de> Visitor<'de> for NamesVisitor {
+    type Value = Names;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+        let mut names = Vec::new();
+        while let Some((name, IgnoredAny)) = map.next_entry()? {
+            names.push(name);
+        }
+        Ok(Names(names))
+    }
 }
 
 /// All tensors of the file by name.
@@ -62,39 +152,44 @@ pub fn read(path: &Path) -> Result<HashMap<String, Tensor>> {
 /// # Errors
 /// When the disk is full or not writable.
 pub fn write(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
-    let temporary = path.with_extension("tmp");
+    write_views(path, tensors, Tensor::kind)
+}
+
+/// Writes the tensors in this kind; each is converted when its turn comes.
+///
+/// # Errors
+/// When the disk is full or not writable.
+pub fn write_as(path: &Path, tensors: &[(String, Tensor)], kind: Kind) -> Result<()> {
+    write_views(path, tensors, |_| kind)
+}
+
+fn write_views(
+    path: &Path,
+    tensors: &[(String, Tensor)],
+    kind: impl Fn(&Tensor) -> Kind,
+) -> Result<()> {
     let views = tensors
         .iter()
-        .map(|(name, tensor)| Ok((name.as_str(), Contiguous::new(tensor)?)));
+        .map(|(name, tensor)| Ok((name.as_str(), Contiguous::new(tensor, kind(tensor))?)));
     let views = views.collect::<Result<Vec<_>>>()?;
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    let written = serialize_to_file(views, Some(metadata), &temporary)
-        .map_err(anyhow::Error::from)
-        .and_then(|()| Ok(File::open(&temporary)?.sync_all()?))
-        .and_then(|()| Ok(fs::rename(&temporary, path)?));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written.with_context(|| {
-        format!(
-            "{}: cannot write; check the free space of the disk",
-            path.display()
-        )
-    })?;
-    sync_dir(path.parent().unwrap_or(Path::new(".")))
+    write_atomically(path, |temporary| {
+        Ok(serialize_to_file(views, Some(metadata), temporary)?)
+    })
 }
 
 /// A tensor as the format wants it; its bytes are copied out when they are written.
 struct Contiguous {
     tensor: Tensor,
+    kind: Kind,
     dtype: Dtype,
     shape: Vec<usize>,
     bytes: usize,
 }
 
 impl Contiguous {
-    fn new(tensor: &Tensor) -> Result<Self> {
-        let dtype = match tensor.kind() {
+    fn new(tensor: &Tensor, kind: Kind) -> Result<Self> {
+        let dtype = match kind {
             Kind::Float => Dtype::F32,
             Kind::BFloat16 => Dtype::BF16,
             Kind::Half => Dtype::F16,
@@ -106,9 +201,10 @@ impl Contiguous {
             .iter()
             .map(|&length| length as usize)
             .collect();
-        let bytes = tensor.numel() * tensor.kind().elt_size_in_bytes();
+        let bytes = tensor.numel() * kind.elt_size_in_bytes();
         Ok(Self {
             tensor: tensor.shallow_clone(),
+            kind,
             dtype,
             shape,
             bytes,
@@ -127,7 +223,8 @@ impl View for Contiguous {
 
     fn data(&self) -> Cow<'_, [u8]> {
         let mut bytes = vec![0; self.bytes];
-        let on_cpu = self.tensor.detach().to_device(Device::Cpu).contiguous();
+        let on_cpu = self.tensor.detach().to_device(Device::Cpu);
+        let on_cpu = on_cpu.to_kind(self.kind).contiguous();
         on_cpu.copy_data_u8(&mut bytes, self.tensor.numel());
         Cow::Owned(bytes)
     }

@@ -2,12 +2,11 @@
 
 use super::pickle;
 use super::pickle_value::{StoredTensor, Value};
-use crate::storage::MappedFile;
+use crate::storage::{MappedFile, write_atomically};
 use crate::torch;
 use anyhow::{Context, Result, ensure};
 use std::{
     collections::HashMap,
-    fs::{self, File},
     io::{Cursor, Read},
     ops::Range,
     path::{Path, PathBuf},
@@ -22,13 +21,13 @@ const DEEPEST: usize = 8;
 /// Where each record's bytes are in the file.
 type Records = HashMap<String, Range<usize>>;
 
-/// A file of tensors, mapped: a tensor is read when it is asked for. Those of a dictionary within the dictionary are
-/// named with a dot between.
+/// A file of tensors and numbers, mapped: a tensor is read when it is asked for. Those of a dictionary within the
+/// dictionary are named with a dot between.
 pub struct TorchFile {
     path: PathBuf,
     file: MappedFile,
     records: Records,
-    tensors: Vec<(String, StoredTensor)>,
+    contents: Contents,
 }
 
 impl TorchFile {
@@ -42,13 +41,13 @@ impl TorchFile {
             let file = MappedFile::open(path)?;
             let (records, pickled) = records(&file)?;
             let root = pickle::parse(&pickled.with_context(|| format!("it has no {PICKLE}"))?)?;
-            let mut tensors = Vec::new();
-            collect(&root, "", 0, &mut tensors);
+            let mut contents = Contents::default();
+            contents.collect(&root, "", 0);
             Ok(Self {
                 path: path.to_owned(),
                 file,
                 records,
-                tensors,
+                contents,
             })
         };
         read().with_context(|| format!("{}: not a file of torch.save with tensors", path.display()))
@@ -57,7 +56,27 @@ impl TorchFile {
     /// The kind of the first tensor, if there is one.
     #[must_use]
     pub fn first_kind(&self) -> Option<Kind> {
-        self.tensors.first().map(|(_, tensor)| tensor.storage.kind)
+        self.contents
+            .tensors
+            .first()
+            .map(|(_, tensor)| tensor.storage.kind)
+    }
+
+    /// A number by its name.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<f64> {
+        self.contents.numbers.get(name).copied()
+    }
+
+    /// How many numbers there can be at most.
+    #[must_use]
+    pub fn count_numbers(&self) -> u64 {
+        self.file.len() as u64
+    }
+
+    /// The names of the tensors.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.contents.tensors.iter().map(|(name, _)| name.as_str())
     }
 
     /// A tensor by its name, on the CPU and in its own kind; none if there is none.
@@ -65,7 +84,11 @@ impl TorchFile {
     /// # Errors
     /// When it is larger than what the file holds of it.
     pub fn read(&self, name: &str) -> Result<Option<Tensor>> {
-        let mut named = self.tensors.iter().filter(|(known, _)| known == name);
+        let mut named = self
+            .contents
+            .tensors
+            .iter()
+            .filter(|(known, _)| known == name);
         let stored = named.next();
         stored
             .map(|(name, stored)| self.tensor(name, stored))
@@ -79,7 +102,7 @@ impl TorchFile {
     pub fn for_each(&self, mut take: impl FnMut(&str, Tensor) -> Result<()>) -> Result<()> {
         let mut each =
             |(name, stored): &(String, StoredTensor)| take(name, self.tensor(name, stored)?);
-        self.tensors.iter().try_for_each(&mut each)
+        self.contents.tensors.iter().try_for_each(&mut each)
     }
 
     fn tensor(&self, name: &str, stored: &StoredTensor) -> Result<Tensor> {
@@ -99,19 +122,7 @@ impl TorchFile {
 /// # Errors
 /// When the file cannot be written.
 pub fn write(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
-    let temporary = path.with_extension("tmp");
-    let written = torch::write_pickled(&temporary, tensors)
-        .and_then(|()| Ok(File::open(&temporary)?.sync_all()?))
-        .and_then(|()| Ok(fs::rename(&temporary, path)?));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written.with_context(|| {
-        format!(
-            "{}: cannot write; check the free space of the disk",
-            path.display()
-        )
-    })
+    write_atomically(path, |temporary| torch::write_pickled(temporary, tensors))
 }
 
 /// Where the tensors' bytes are, and the pickle.
@@ -182,18 +193,31 @@ fn is_contiguous(size: &[i64], stride: &[i64]) -> bool {
     })
 }
 
-fn collect(value: &Value, name: &str, depth: usize, found: &mut Vec<(String, StoredTensor)>) {
-    match value {
-        Value::Tensor(tensor) => found.push((name.to_owned(), tensor.clone())),
-        Value::Dict(entries) if depth < DEEPEST => {
-            for (key, value) in entries.borrow().iter() {
-                match key {
-                    Value::Text(key) if name.is_empty() => collect(value, key, depth + 1, found),
-                    Value::Text(key) => collect(value, &format!("{name}.{key}"), depth + 1, found),
-                    _ => {}
+/// What a dictionary holds, under dotted names.
+#[derive(Default)]
+struct Contents {
+    tensors: Vec<(String, StoredTensor)>,
+    numbers: HashMap<String, f64>,
+}
+
+impl Contents {
+    fn collect(&mut self, value: &Value, name: &str, depth: usize) {
+        match value {
+            Value::Tensor(tensor) => self.tensors.push((name.to_owned(), tensor.clone())),
+            Value::Int(number) => drop(self.numbers.insert(name.to_owned(), *number as f64)),
+            Value::Float(number) => drop(self.numbers.insert(name.to_owned(), *number)),
+            Value::Dict(entries) if depth < DEEPEST => {
+                for (key, value) in entries.borrow().iter() {
+                    match key {
+                        Value::Text(key) if name.is_empty() => self.collect(value, key, depth + 1),
+                        Value::Text(key) => {
+                            self.collect(value, &format!("{name}.{key}"), depth + 1);
+                        }
+                        _ => {}
+                    }
                 }
             }
+            _ => {}
         }
-        _ => {}
     }
 }

@@ -136,6 +136,7 @@ fn a_rank_without_a_target_joins() {
             &config,
             &ModelOptions {
                 compute: Kind::Float,
+                lora: None,
             },
         )
         .unwrap();
