@@ -258,3 +258,21 @@ fn the_doctor_looks_at_the_hub() {
         assert!(!line.contains(MEMBER), "{line}");
     }
 }
+
+/// An adapter by name, over a model by name, and what says how large that is.
+#[test]
+fn adapters_and_plans_take_names() {
+    let case = Case::new();
+    let model = ["config.json", "model.safetensors"];
+    let model = model.map(|file| (file, read(format!("1_checkpoints/b_gqa_tied/{file}"))));
+    case.hub.commit("models/org/base", "main", &model);
+    let plan = ["plan", "--set", "model.init_from=\"hf://org/base\""];
+    case.command(&plan).assert().success();
+    assert!(fetched(&case).iter().all(|line| !line.contains("/cdn/")));
+    let adapter = ["adapter_config.json", "adapter_model.safetensors"];
+    let adapter = adapter.map(|file| (file, read(format!("5_lora/{file}"))));
+    case.hub.commit("models/org/adapter", "main", &adapter);
+    let mut merged = case.export("hf://org/base");
+    merged.args(["--adapter", "hf://org/adapter", "--merge-lora"]);
+    merged.assert().success();
+}
