@@ -1,5 +1,6 @@
 //! Models and data sets by their names on the Hub, against a server on the loopback interface.
 
+mod bases;
 mod connections;
 mod datasets;
 mod hostile;

@@ -63,8 +63,8 @@ pub struct RunIdentity {
 pub struct AdapterIdentity {
     /// Which matrices they belong to, and how they are scaled.
     pub options: LoraOptions,
-    /// The model below them.
-    pub base: PathBuf,
+    /// The model below them, as [`crate::weights::Pretrained::base_name`] has it.
+    pub base: String,
 }
 
 /// Saves and restores a run. Every rank calls it; rank 0 writes.

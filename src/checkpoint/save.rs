@@ -80,7 +80,7 @@ impl Checkpointer {
     fn fill_weights(&self, dir: &Path, store: &nn::VarStore) -> Result<()> {
         if let Some(AdapterIdentity { options, base }) = &self.identity.adapter {
             let adapter = Adapter::of(store, options.clone(), dir);
-            return peft::save(dir, &adapter, &base.to_string_lossy());
+            return peft::save(dir, &adapter, base);
         }
         let tokenizer = self.identity.tokenizer.as_deref();
         let special = tokenizer.map_or_else(SpecialTokens::default, SpecialTokens::of);

@@ -65,7 +65,7 @@ pub fn run(request: &Request) -> Result<Output> {
     };
     let tokenizer = pretrained.tokenizer(request.tokenizer.as_deref());
     match (pretrained.adapter(), request.lora) {
-        (Some(adapter), Lora::Alone) => write_adapter(request, pretrained.base(), adapter)?,
+        (Some(adapter), Lora::Alone) => write_adapter(request, pretrained.base_name(), adapter)?,
         (None, Lora::Merged) => {
             return Err(bad_request!(
                 "--merge-lora: {} has no adapter; name one with --adapter",
@@ -112,15 +112,14 @@ fn write_model(
 }
 
 /// An adapter is small and exact: it keeps its own kind of number.
-fn write_adapter(request: &Request, base: &Path, adapter: &Adapter) -> Result<()> {
+fn write_adapter(request: &Request, base: &str, adapter: &Adapter) -> Result<()> {
     if request.format == Format::Meta || request.kind.is_some() {
         return Err(bad_request!(
             "an adapter alone has no --format meta and keeps its own --dtype; add --merge-lora to write the whole model"
         ));
     }
     create_dir_all(&request.out)?;
-    let base = fs::canonicalize(base)?;
-    peft::save(&request.out, adapter, &base.to_string_lossy())
+    peft::save(&request.out, adapter, base)
 }
 
 fn output(out: &Path, kind: Kind) -> Output {

@@ -35,7 +35,7 @@ fn check<'a>(
     let start = request.start();
     training::check_folder(&folder, &start, rendezvous)?;
     let dir = data_folder(config)?;
-    let source = training::model_source(config, &folder, &start, rendezvous)?;
+    let source = training::model_source(request, &folder, &start, rendezvous)?;
     let data = if request.dry_run && will_be_prepared(config, &dir)? {
         None
     } else {
@@ -61,7 +61,7 @@ fn check<'a>(
         config,
         model,
         init_from: training::init_from(config),
-        base: training::base_of(config, source.as_ref())?,
+        base: source.as_ref().map(|source| source.base_name().to_owned()),
         tokenizer,
         prompts: PromptStyle::Text,
         train,

@@ -36,9 +36,10 @@ fn check<'a>(
     let dir = config.data.path.as_deref().ok_or_else(|| {
         bad_request!("data.path is not set: name the folder that prep-data instruct wrote (--set data.path=FOLDER)")
     })?;
-    let source = training::model_source(config, &folder, &start, rendezvous)?.ok_or_else(|| {
-        bad_request!("there is no model to tune: name one with --init-from (model.init_from)")
-    })?;
+    let source =
+        training::model_source(request, &folder, &start, rendezvous)?.ok_or_else(|| {
+            bad_request!("there is no model to tune: name one with --init-from (model.init_from)")
+        })?;
     let model = source.config().clone();
     let tokenizer = training::find_tokenizer(config, Some(&source), dir, rendezvous)?;
     fit::check_seq_len(config.train.seq_len, &model)?;
@@ -59,7 +60,7 @@ fn check<'a>(
     Ok(Parts {
         config,
         init_from: training::init_from(config),
-        base: training::base_of(config, Some(&source))?,
+        base: Some(source.base_name().to_owned()),
         model,
         tokenizer,
         prompts,

@@ -15,7 +15,6 @@ use crate::tokenizer::{self, PromptStyle, Tokenizer};
 use crate::train::{Parts, RunFolder, RunPlan, Start, prepare_device};
 use crate::weights::Pretrained;
 use anyhow::{Context, Result};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -64,11 +63,12 @@ pub fn init_from(config: &Config) -> Option<PathBuf> {
 /// # Errors
 /// A bad request when the checkpoint asked for is missing, or there is nothing to adapt.
 pub fn model_source(
-    config: &Config,
+    request: &TrainingRequest,
     folder: &RunFolder,
     start: &Start,
     rendezvous: &Rendezvous,
 ) -> Result<Option<Pretrained>> {
+    let config = &request.config;
     let checkpoints = match start {
         Start::Fresh => Vec::new(),
         Start::Resume(ResumeFrom::Latest) => checkpoint::newest_first(&folder.checkpoints())?,
@@ -84,6 +84,7 @@ pub fn model_source(
     let readable = checkpoints.iter().find_map(|dir| open(dir).ok());
     match (readable, init_from(config)) {
         (Some(checkpoint), _) => Ok(Some(checkpoint)),
+        (None, Some(path)) if request.dry_run => Pretrained::describe(&path).map(Some),
         // One on the Hub is fetched by rank 0, and found by the others.
         (None, Some(path)) => rendezvous
             .rank_zero_first("weights", || open(&path))
@@ -93,15 +94,6 @@ pub fn model_source(
         )),
         (None, None) => Ok(None),
     }
-}
-
-/// The model below the adapters that are trained, by a path that is good from anywhere.
-///
-/// # Errors
-/// When it is not there any more.
-pub fn base_of(config: &Config, source: Option<&Pretrained>) -> Result<Option<PathBuf>> {
-    let base = source.filter(|_| config.lora.enabled).map(Pretrained::base);
-    Ok(base.map(fs::canonicalize).transpose()?)
 }
 
 /// The tokenizer that goes with the model: `tokenizer.path`, else the one beside the weights, else the data's own.

@@ -34,7 +34,7 @@ pub struct Parts<'a, D> {
     /// Weights to start from, unless the run is resumed.
     pub init_from: Option<PathBuf>,
     /// The model below adapters, where they are trained.
-    pub base: Option<PathBuf>,
+    pub base: Option<String>,
     /// The model's tokenizer.
     pub tokenizer: Option<Arc<Tokenizer>>,
     /// How it puts prompts of samples.

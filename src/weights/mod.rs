@@ -1,6 +1,7 @@
 //! Weights on disk: other people's names and formats.
 
 mod adapter;
+mod base_model;
 mod fill;
 pub mod hf;
 mod hf_config;

@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, fs, io::Write, path::Path};
 use tch::Tensor;
 
 const CONFIG: &str = "adapter_config.json";
+const HUB: &str = "hf://";
 const WEIGHTS: &str = "adapter_model.safetensors";
 const OLD_WEIGHTS: &str = "adapter_model.bin";
 /// Variants of LoRA that change what the adapter computes; each must be off.
@@ -42,16 +43,18 @@ pub fn is_adapter(dir: &Path) -> bool {
     dir.join(CONFIG).is_file()
 }
 
-/// The model that an adapter was trained over, as its configuration names it.
+/// The model that an adapter was trained over, as its configuration names it; with a revision it is on the Hub.
 ///
 /// # Errors
 /// When its configuration cannot be read.
 pub fn base_name(dir: &Path) -> Result<Option<String>> {
     let config = read_json(dir)?;
-    let name = config
-        .get("base_model_name_or_path")
-        .and_then(Value::as_str);
-    Ok(name.filter(|name| !name.is_empty()).map(str::to_owned))
+    let text = |key: &str| config.get(key).and_then(Value::as_str);
+    let name = text("base_model_name_or_path").filter(|name| !name.is_empty());
+    Ok(match (name, text("revision")) {
+        (Some(name), Some(revision)) => Some(format!("{HUB}{name}@{revision}")),
+        (name, _) => name.map(str::to_owned),
+    })
 }
 
 /// Reads an adapter.
@@ -113,13 +116,21 @@ pub fn save(dir: &Path, adapter: &Adapter, base: &str) -> Result<()> {
     file.commit()
 }
 
+/// An address on the Hub is PEFT's name and revision.
 fn config_json(options: &LoraOptions, base: &str) -> Value {
+    let (name, revision) = match base.strip_prefix(HUB) {
+        Some(id) => id
+            .split_once('@')
+            .map_or((id, None), |(id, at)| (id, Some(at))),
+        None => (base, None),
+    };
     let targets = options.targets.iter();
     let targets: Vec<_> = targets.filter_map(|target| target_to_hf(target)).collect();
     json!({
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": base,
+        "base_model_name_or_path": name,
+        "revision": revision,
         "r": options.rank,
         "lora_alpha": whole(options.alpha),
         "lora_dropout": options.dropout,

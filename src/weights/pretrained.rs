@@ -1,5 +1,6 @@
 //! A model to use as it is: weights in any form, and maybe an adapter over them.
 
+use super::base_model::BaseModel;
 use super::names::has_adapters;
 use super::{Adapter, Form, check_size, load, original, peft, read_config, stored_kind};
 use crate::bad_request;
@@ -9,30 +10,30 @@ use crate::model::{LoraOptions, ModelOptions, Transformer};
 use crate::tokenizer::{self, Tokenizer};
 use crate::torch;
 use anyhow::Result;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tch::{Device, Kind, nn};
 
 /// Found and understood, but for its adapter not read yet.
 #[derive(Debug)]
 pub struct Pretrained {
-    base: PathBuf,
+    base: BaseModel,
     config: ModelConfig,
     adapter: Option<Adapter>,
 }
 
 impl Pretrained {
     /// The model of a folder or file, and the adapter of another folder over it. A folder that holds an adapter itself
-    /// names the model below it. Each may be `hf://org/name`, and is fetched then. `alpha` scales an adapter that does not say how it is scaled.
+    /// names the model below it. Each may be `hf://org/name`, and is fetched then. `alpha` scales an adapter that does
+    /// not say how it is scaled.
     ///
     /// # Errors
     /// A bad request when one of them is missing; an error when one cannot be understood, or fetched.
     pub fn open(checkpoint: &Path, adapter: Option<&Path>, alpha: f64) -> Result<Self> {
-        let checkpoint = &*hub::model_dir(checkpoint)?;
+        let found = BaseModel::find(checkpoint)?;
         let adapter = adapter.map(hub::model_dir).transpose()?;
-        let adapter = adapter.as_deref();
-        let (base, adapter_dir) = match (peft::is_adapter(checkpoint), adapter) {
-            (false, adapter) => (checkpoint.to_owned(), adapter),
-            (true, None) => (base_of(checkpoint)?, Some(checkpoint)),
+        let (base, adapter) = match (peft::is_adapter(&found.path), adapter) {
+            (false, adapter) => (found, adapter),
+            (true, None) => (BaseModel::of_adapter(&found.path)?, Some(found.path)),
             (true, Some(second)) => {
                 return Err(bad_request!(
                     "{}: this is an adapter, and {} is another; merge one of them first: llama-train export \
@@ -42,12 +43,12 @@ impl Pretrained {
                 ));
             }
         };
-        let config = read_config(&base)?;
-        check_size(&base, &config)?;
-        let adapter = match adapter_dir {
-            Some(dir) => Some(peft::read(dir)?),
-            None if matches!(Form::of(&base), Form::Original) => {
-                original::read_adapter(&base, &config, alpha)?
+        let config = read_config(&base.path)?;
+        check_size(&base.path, &config)?;
+        let adapter = match adapter {
+            Some(dir) => Some(peft::read(&dir)?),
+            None if matches!(Form::of(&base.path), Form::Original) => {
+                original::read_adapter(&base.path, &config, alpha)?
             }
             None => None,
         };
@@ -58,16 +59,34 @@ impl Pretrained {
         })
     }
 
+    /// The same without the weights, which may be missing: what it takes to plan with it.
+    ///
+    /// # Errors
+    /// As those of [`Self::open`].
+    pub fn describe(checkpoint: &Path) -> Result<Self> {
+        let path = hub::model_description(checkpoint)?;
+        if peft::is_adapter(&path) {
+            let any_scale = 1.0;
+            return Self::open(checkpoint, None, any_scale);
+        }
+        let name = checkpoint.to_string_lossy().into_owned();
+        Ok(Self {
+            config: read_config(&path)?,
+            base: BaseModel { path, name },
+            adapter: None,
+        })
+    }
+
     /// The shape.
     #[must_use]
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }
 
-    /// The model below the adapter.
+    /// The model below the adapter: its address on the Hub, else the path that is good from anywhere.
     #[must_use]
-    pub fn base(&self) -> &Path {
-        &self.base
+    pub fn base_name(&self) -> &str {
+        &self.base.name
     }
 
     /// What stands over it, if anything does.
@@ -85,7 +104,7 @@ impl Pretrained {
         let path = path.ok_or_else(|| {
             bad_request!(
                 "{}: there is no tokenizer beside the weights; name one with --set tokenizer.path=PATH",
-                self.base.display()
+                self.base.path.display()
             )
         })?;
         Tokenizer::load(&hub::tokenizer_dir(path)?)
@@ -95,7 +114,7 @@ impl Pretrained {
     #[must_use]
     pub fn tokenizer_folder(&self) -> Option<&Path> {
         let beside_adapter = self.adapter.as_ref().map(Adapter::path);
-        let folders = beside_adapter.into_iter().chain([self.base.as_path()]);
+        let folders = beside_adapter.into_iter().chain([self.base.path.as_path()]);
         folders.into_iter().find(|dir| tokenizer::is_in(dir))
     }
 
@@ -108,7 +127,7 @@ impl Pretrained {
     /// # Errors
     /// When there are none, or their file is damaged.
     pub fn stored_kind(&self) -> Result<Kind> {
-        stored_kind(&self.base)
+        stored_kind(&self.base.path)
     }
 
     /// The model to evaluate with, its adapter beside the weights; they are kept in the kind it computes in.
@@ -149,7 +168,7 @@ impl Pretrained {
     /// # Errors
     /// As those of [`Self::model`].
     pub fn fill(&self, store: &nn::VarStore) -> Result<()> {
-        load(&self.base, store, &self.config)?;
+        load(&self.base.path, store, &self.config)?;
         match &self.adapter {
             Some(adapter) if has_adapters(store) => adapter.fill(store),
             _ => self.merge(store),
@@ -168,26 +187,7 @@ impl Pretrained {
         let mut store = nn::VarStore::new(device);
         store.set_kind(options.compute);
         let model = torch::catch(|| Transformer::new(&store.root(), &self.config, &options))?;
-        load(&self.base, &store, &self.config)?;
+        load(&self.base.path, &store, &self.config)?;
         Ok((store, model))
     }
-}
-
-/// The model that an adapter's configuration names: a path from here, or from the adapter's folder.
-fn base_of(adapter: &Path) -> Result<PathBuf> {
-    let name = peft::base_name(adapter)?;
-    let Some(name) = name else {
-        return Err(bad_request!(
-            "{}: it does not name the model it belongs to; give that with --checkpoint, and this folder with --adapter",
-            adapter.display()
-        ));
-    };
-    let candidates = [PathBuf::from(&name), adapter.join(&name)];
-    candidates.into_iter().find(|path| path.exists()).ok_or_else(|| {
-        bad_request!(
-            "{}: it belongs to {name}, which is not here; give that model with --checkpoint, and this folder with \
-             --adapter",
-            adapter.display()
-        )
-    })
 }
