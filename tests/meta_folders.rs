@@ -1,30 +1,14 @@
 //! Meta's folders, in and out, and files of torch.save that want to do harm.
 
-use crate::common::{fixture, llama_train};
+use crate::common::{fixture, llama_train, load_weights};
 use flate2::Crc;
 use llama_train::config::ModelConfig;
-use llama_train::model::{ModelOptions, Transformer};
 use llama_train::weights;
 use llama_train::weights::torch_save::{self, TorchFile};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use tch::{Device, Kind, Tensor, nn};
-
-fn load(dir: &Path) -> anyhow::Result<(nn::VarStore, ModelConfig)> {
-    let config = weights::read_config(dir)?;
-    let store = nn::VarStore::new(Device::Cpu);
-    Transformer::new(
-        &store.root(),
-        &config,
-        &ModelOptions {
-            compute: Kind::Float,
-            lora: None,
-        },
-    )?;
-    weights::load(dir, &store, &config)?;
-    Ok((store, config))
-}
 
 fn assert_equal(a: &nn::VarStore, b: &nn::VarStore) {
     let (a, b) = (a.variables(), b.variables());
@@ -48,8 +32,8 @@ fn pickled(path: &Path) -> BTreeMap<String, Tensor> {
 /// `vectors/8_meta` is checkpoint a as Meta ships it.
 #[test]
 fn a_meta_folder_is_the_same_model() {
-    let (meta, _) = load(&fixture("8_meta")).unwrap();
-    let (hub, _) = load(&fixture("1_checkpoints/a_mha_untied")).unwrap();
+    let (meta, _) = load_weights(&fixture("8_meta")).unwrap();
+    let (hub, _) = load_weights(&fixture("1_checkpoints/a_mha_untied")).unwrap();
     assert_equal(&meta, &hub);
 }
 
@@ -69,8 +53,8 @@ fn an_export_to_meta_and_back_is_bit_equal_and_the_references() {
         let (there, back) = (format!("{name}-meta"), format!("{name}-hf"));
         export(&source, &there, "meta");
         export(&dir.path().join(&there), &back, "hf");
-        let (source, source_config) = load(&source).unwrap();
-        let (copy, config) = load(&dir.path().join(&back)).unwrap();
+        let (source, source_config) = load_weights(&source).unwrap();
+        let (copy, config) = load_weights(&dir.path().join(&back)).unwrap();
         assert_equal(&source, &copy);
         let max_seq_len = source_config.max_seq_len; // has no place in Meta's files
         assert_eq!(
@@ -119,8 +103,8 @@ fn tensor_parallel_files_are_merged() {
         torch_save::write(&path, &parts).unwrap();
     }
     assert_equal(
-        &load(dir.path()).unwrap().0,
-        &load(&fixture("8_meta")).unwrap().0,
+        &load_weights(dir.path()).unwrap().0,
+        &load_weights(&fixture("8_meta")).unwrap().0,
     );
 }
 
@@ -159,13 +143,13 @@ fn what_does_not_fit_is_named() {
         Tensor::zeros([2], (Kind::Float, Device::Cpu)),
     );
     torch_save::write(&path, &tensors.into_iter().collect::<Vec<_>>()).unwrap();
-    let error = format!("{:#}", load(dir.path()).unwrap_err());
+    let error = format!("{:#}", load_weights(dir.path()).unwrap_err());
     assert!(
         error.contains("norm.weight is missing") && error.contains("vision.weight is not part"),
         "{error}"
     );
     fs::remove_file(&path).unwrap();
-    let error = format!("{:#}", load(dir.path()).unwrap_err());
+    let error = format!("{:#}", load_weights(dir.path()).unwrap_err());
     assert!(error.contains("no consolidated.00.pth"), "{error}");
 }
 
@@ -211,7 +195,7 @@ fn error_of(bytes: &[u8]) -> String {
     )
     .unwrap();
     fs::write(dir.path().join("consolidated.00.pth"), bytes).unwrap();
-    let error = format!("{:#}", load(dir.path()).unwrap_err());
+    let error = format!("{:#}", load_weights(dir.path()).unwrap_err());
     assert!(error.contains("consolidated.00.pth"), "{error}");
     error
 }

@@ -1,26 +1,9 @@
 //! Weights in and out.
 
-use crate::common::fixture;
-use llama_train::model::{ModelOptions, Transformer};
+use crate::common::{fixture, load_weights};
 use llama_train::weights::{hf, safetensors};
 use std::fs;
-use std::path::Path;
-use tch::{Device, Kind, nn};
-
-fn load(dir: &Path) -> anyhow::Result<(nn::VarStore, llama_train::config::ModelConfig)> {
-    let config = hf::read_config(dir)?;
-    let store = nn::VarStore::new(Device::Cpu);
-    let _model = Transformer::new(
-        &store.root(),
-        &config,
-        &ModelOptions {
-            compute: Kind::Float,
-            lora: None,
-        },
-    )?;
-    hf::load(dir, &store, &config)?;
-    Ok((store, config))
-}
+use tch::Kind;
 
 fn copy_of(name: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -35,7 +18,7 @@ fn copy_of(name: &str) -> tempfile::TempDir {
 fn what_is_saved_is_what_was_loaded() {
     for name in ["a_mha_untied", "b_gqa_tied", "c_gqa_rope_llama3"] {
         let source = fixture("1_checkpoints").join(name);
-        let (store, config) = load(&source).unwrap();
+        let (store, config) = load_weights(&source).unwrap();
         let dir = tempfile::tempdir().unwrap();
         hf::save(
             dir.path(),
@@ -71,7 +54,7 @@ fn every_tensor_that_does_not_fit_is_named() {
         }
     }
     safetensors::write(&path, &tensors).unwrap();
-    let message = format!("{:#}", load(dir.path()).unwrap_err());
+    let message = format!("{:#}", load_weights(dir.path()).unwrap_err());
     for part in [
         "lm_head.weight has shape [7, 64], not [640, 64]",
         "model.layers.0.mlp.other.weight is not part of this model",
@@ -88,7 +71,7 @@ fn a_cut_file_is_named() {
     let path = dir.path().join("model.safetensors");
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-    let message = format!("{:#}", load(dir.path()).unwrap_err());
+    let message = format!("{:#}", load_weights(dir.path()).unwrap_err());
     assert!(
         message.contains("model.safetensors: not a valid safetensors file"),
         "{message}"

@@ -9,7 +9,7 @@ use crate::data::{Dataset, Manifest, PreparedFolder, Split, TokenDataset};
 use crate::dist::Rendezvous;
 use crate::objective::CausalLm;
 use crate::tokenizer::{PromptStyle, Tokenizer};
-use crate::train::{BatchPlan, Parts, RunFolder, RunPlan};
+use crate::train::{BatchPlan, Parts, RunPlan};
 use crate::weights::Pretrained;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -31,9 +31,7 @@ fn check<'a>(
     rendezvous: &Rendezvous,
 ) -> Result<Parts<'a, TokenDataset>> {
     let config = &request.config;
-    let folder = RunFolder::new(&config.run.dir, &config.run.name);
-    let start = request.start();
-    training::check_folder(&folder, &start, rendezvous)?;
+    let (folder, start) = training::run_folder(request, rendezvous)?;
     let dir = data_folder(config)?;
     let source = training::model_source(request, &folder, &start, rendezvous)?;
     let data = if request.dry_run && will_be_prepared(config, &dir)? {

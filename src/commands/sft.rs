@@ -9,7 +9,7 @@ use crate::data::{Dataset, InstructDataset, PreparedFolder, RowLayout, Split};
 use crate::dist::Rendezvous;
 use crate::objective::CausalLm;
 use crate::tokenizer::PromptStyle;
-use crate::train::{BatchPlan, Parts, RunFolder, RunPlan};
+use crate::train::{BatchPlan, Parts, RunPlan};
 use anyhow::Result;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,9 +30,7 @@ fn check<'a>(
     rendezvous: &Rendezvous,
 ) -> Result<Parts<'a, InstructDataset>> {
     let config = &request.config;
-    let folder = RunFolder::new(&config.run.dir, &config.run.name);
-    let start = request.start();
-    training::check_folder(&folder, &start, rendezvous)?;
+    let (folder, start) = training::run_folder(request, rendezvous)?;
     let dir = config.data.path.as_deref().ok_or_else(|| {
         bad_request!("data.path is not set: name the folder that prep-data instruct wrote (--set data.path=FOLDER)")
     })?;

@@ -159,16 +159,22 @@ pub fn meet(request: &TrainingRequest) -> Result<Rendezvous> {
     }
 }
 
-/// Rank 0 sees to it that no run is overwritten.
+/// The folder of the run, and how it begins. Rank 0 sees to it that no run is overwritten.
 ///
 /// # Errors
 /// A bad request when one would be.
-pub fn check_folder(folder: &RunFolder, start: &Start, rendezvous: &Rendezvous) -> Result<()> {
+pub fn run_folder(
+    request: &TrainingRequest,
+    rendezvous: &Rendezvous,
+) -> Result<(RunFolder, Start)> {
+    let folder = RunFolder::new(&request.config.run.dir, &request.config.run.name);
+    let start = request.start();
     let is_first = rendezvous.launch().rank == 0;
     rendezvous.rank_zero_first("folder", || match is_first {
-        true => folder.check(start),
+        true => folder.check(&start),
         false => Ok(()),
-    })
+    })?;
+    Ok((folder, start))
 }
 
 /// Makes the run folder, trains, and tells what came of it; or tells the plan, for `--dry-run`.

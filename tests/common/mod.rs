@@ -1,9 +1,13 @@
 //! What the tests share: the binary in a clean environment, fixtures, runs and their metrics.
 
 use assert_cmd::Command;
+use llama_train::config::ModelConfig;
+use llama_train::model::{ModelOptions, Transformer};
+use llama_train::weights;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tch::{Device, Kind, nn};
 
 /// A file or folder below `tests/fixtures`.
 pub(crate) fn fixture(name: &str) -> PathBuf {
@@ -78,4 +82,17 @@ pub(crate) fn column(records: &[Value], name: &str) -> Vec<f64> {
         .iter()
         .map(|record| record[name].as_f64().unwrap_or(f64::NAN))
         .collect()
+}
+
+/// The weights of a model in fp32, and its shape.
+pub(crate) fn load_weights(dir: &Path) -> anyhow::Result<(nn::VarStore, ModelConfig)> {
+    let config = weights::read_config(dir)?;
+    let store = nn::VarStore::new(Device::Cpu);
+    let options = ModelOptions {
+        compute: Kind::Float,
+        lora: None,
+    };
+    Transformer::new(&store.root(), &config, &options)?;
+    weights::load(dir, &store, &config)?;
+    Ok((store, config))
 }
