@@ -11,6 +11,7 @@ pub mod prep_data;
 pub mod pretrain;
 mod summary;
 pub mod training;
+mod wandb;
 
 /// What a verb has to say, on stdout.
 #[derive(Debug, Clone, PartialEq)]

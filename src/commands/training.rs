@@ -1,5 +1,6 @@
 //! What the training verbs share: their request, what they look up before a device is touched, and their summary.
 
+use super::wandb::{self, Reporting};
 use super::{Output, summary};
 use crate::bad_request;
 use crate::checkpoint::{self, Moments, ResumeFrom};
@@ -196,13 +197,18 @@ where
     O: Objective<Batch = D::Batch>,
     D: Dataset,
 {
+    let is_first = rendezvous.launch().rank == 0;
+    let reporting = match is_first {
+        true => Reporting::of(&request.config.wandb)?,
+        false => Reporting::Disabled,
+    };
     if request.dry_run {
         return dry_run_output(&parts.plan);
     }
+    rendezvous.rank_zero_first("wandb", || reporting.check())?;
     let device = prepare_device(parts.config, rendezvous.launch())?;
     let folder = parts.folder.clone();
     let max_steps = parts.plan.max_steps;
-    let is_first = rendezvous.launch().rank == 0;
     rendezvous.rank_zero_first("run folder", || {
         if is_first {
             folder.create(&request.config.to_toml())?;
@@ -210,13 +216,28 @@ where
         logging::tee_into(&folder.log())
     })?;
     log::info!("{}", parts.plan);
+    let run = wandb::describe(&request.config, &parts.plan);
     let group = rendezvous.group(device)?;
     let mut trainer = parts.assemble(objective, device, group)?;
     if is_first {
-        trainer.sinks = sinks(&folder, trainer.state.step, max_steps)?;
+        let step = trainer.state.step;
+        trainer.sinks = sinks(&folder, step, max_steps)?;
+        let sink = reporting.sink(folder.path(), step, run)?;
+        let boxed = sink.map(|sink| Box::new(sink) as Box<dyn MetricSink>);
+        trainer.sinks.extend(boxed);
     }
-    let summary = trainer.run()?;
-    summary::output(folder.path(), &trainer.state, &summary)
+    let summary = trainer.run();
+    let output =
+        summary.and_then(|summary| summary::output(folder.path(), &trainer.state, &summary));
+    let exit_code = output
+        .as_ref()
+        .map_or(1, |output| i32::from(output.exit_code));
+    for sink in &mut trainer.sinks {
+        if let Err(error) = sink.finish(exit_code) {
+            log::warn!("{error:#}");
+        }
+    }
+    output
 }
 
 fn sinks(folder: &RunFolder, step: u64, max_steps: u64) -> Result<Vec<Box<dyn MetricSink>>> {

@@ -5,8 +5,25 @@ use super::original_env::{Originals, Purpose};
 use super::variable::{Named, Variable};
 use crate::bad_request;
 use anyhow::Result;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
+
+/// What the env file said: secrets and places on this machine are not configuration, and are asked for where they are
+/// needed, so that none of them can be written out with it.
+static ENV_FILE: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+
+/// A variable that is not configuration (`HF_TOKEN`, `HF_HOME`): the process's own, else the env file's. An empty value
+/// is as good as none.
+#[must_use]
+pub fn machine_variable(name: &str) -> Option<String> {
+    let of_process = env::var(name).ok().filter(|value| !value.is_empty());
+    of_process.or_else(|| {
+        let of_file = ENV_FILE.lock().unwrap_or_else(PoisonError::into_inner);
+        of_file.get(name).cloned()
+    })
+}
 
 /// The settings of the env file (by default `.env`, if it is there), then those of the process, in rising strength; in
 /// each, our own names are stronger than the original's. An empty value is as good as none.
@@ -16,6 +33,10 @@ pub(super) fn read(env_file: Option<&Path>, purpose: Purpose) -> Result<Vec<Vari
         None if Path::new(".env").is_file() => read_file(Path::new(".env"))?,
         None => Vec::new(),
     };
+    let of_file = file
+        .iter()
+        .map(|named| (named.name.clone(), named.value.clone()));
+    *ENV_FILE.lock().unwrap_or_else(PoisonError::into_inner) = of_file.collect();
     let mut originals = Originals::new(purpose);
     let mut variables = Vec::new();
     for source in [file, read_process()] {

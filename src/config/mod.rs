@@ -22,6 +22,7 @@ pub use choices::{
     Auto, Dedup, DeviceChoice, DistillKind, DistillOn, DpoLoss, Precision, Recompute, ScheduleKind,
     TokenizerBackend, WandbMode,
 };
+pub use environment::machine_variable;
 pub use error::{BadRequest, refuse_hub};
 pub use load::{Assignment, Sources};
 pub use method_sections::{DistillConfig, DpoConfig, EvalConfig, LoraConfig, WandbConfig};

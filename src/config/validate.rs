@@ -2,7 +2,7 @@
 
 use super::presets::{PRESETS, preset};
 use super::{
-    Config, DistConfig, ModelSection, OptimConfig, PrepareConfig, Problem, TrainConfig, WandbMode,
+    Config, DistConfig, ModelSection, OptimConfig, PrepareConfig, Problem, TrainConfig,
     did_you_mean,
 };
 use crate::bad_request;
@@ -33,7 +33,6 @@ fn not_yet(config: &Config, problems: &mut Vec<Problem>) {
             "eval.tasks",
             config.eval.tasks.iter().any(|task| task != "loss"),
         ),
-        ("wandb.mode", config.wandb.mode != WandbMode::Disabled),
     ];
     for (key, asked) in asked {
         require(problems, key, !asked, "this version cannot do that yet");
