@@ -20,4 +20,5 @@ mod reference;
 mod tokenizer;
 mod tokenizer_backends;
 mod training;
+mod wandb;
 mod weights;

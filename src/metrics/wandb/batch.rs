@@ -3,20 +3,44 @@
 use super::client::Received;
 use super::record::{Items, Record};
 use serde_json::{Map, Value, json};
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
 /// Bytes of lines after which a request is full.
 const FULL_BYTES: usize = 1 << 20;
 
-/// The newest value of every name.
+/// What the records so far come to.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Summary(Map<String, Value>);
+pub(super) struct SoFar {
+    /// The newest value of every name.
+    summary: Map<String, Value>,
+    began: Option<SystemTime>,
+}
 
-impl Summary {
-    pub(super) fn update(&mut self, items: Items) {
-        put(&mut self.0, items);
+impl SoFar {
+    pub(super) fn add(&mut self, record: Record) {
+        match record {
+            Record::Summary(items) => put(&mut self.summary, items),
+            Record::Began(time) => self.began = Some(time),
+            _ => {}
+        }
+    }
+
+    /// Names that W&B's charts of the machine go by.
+    fn stats_line(&self, time: SystemTime, items: Items) -> String {
+        let mut line = Map::new();
+        for (path, value) in items {
+            line.insert(format!("system.{}", path.concat()), value);
+        }
+        let since = |start: SystemTime| {
+            let elapsed = time.duration_since(start);
+            json!(elapsed.unwrap_or_default().as_secs_f64())
+        };
+        line.insert("_runtime".into(), since(self.began.unwrap_or(time)));
+        line.insert("_timestamp".into(), since(UNIX_EPOCH));
+        line.insert("_wandb".into(), json!(true));
+        Value::Object(line).to_string()
     }
 }
 
@@ -36,7 +60,7 @@ pub(super) struct Batch {
 
 impl Batch {
     /// Takes in a record; rows up to `step` were received before, as W&B's steps only go up.
-    pub(super) fn add(&mut self, record: Record, step: Option<u64>, summary: &mut Summary) {
+    pub(super) fn add(&mut self, record: Record, step: Option<u64>, so_far: &mut SoFar) {
         match record {
             Record::History { step: at, .. } if step.is_some_and(|last| at <= last) => {
                 self.passed_over += 1;
@@ -47,19 +71,13 @@ impl Batch {
                 self.bytes += line.len();
                 self.history.push(line);
             }
-            Record::Summary(items) => {
-                summary.update(items);
+            Record::Summary(_) => {
+                so_far.add(record);
                 self.has_summary = true;
             }
+            Record::Began(_) => so_far.add(record),
             Record::Stats { time, items } => {
-                let system = |(path, value): (Vec<String>, Value)| {
-                    (vec![format!("system.{}", path.concat())], value)
-                };
-                let mut items: Items = items.into_iter().map(system).collect();
-                let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-                items.push((vec!["_timestamp".into()], json!(since.as_secs_f64())));
-                items.push((vec!["_wandb".into()], json!(true)));
-                let line = object(items);
+                let line = so_far.stats_line(time, items);
                 self.bytes += line.len();
                 self.events.push(line);
             }
@@ -68,12 +86,7 @@ impl Batch {
                 is_warning,
                 line,
             } => {
-                let format = format_description!(
-                    "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]"
-                );
-                let time = OffsetDateTime::from(time).format(&format);
-                let level = if is_warning { "ERROR " } else { "" };
-                let line = format!("{level}{} {line}", time.unwrap_or_default());
+                let line = output_line(time, is_warning, &line);
                 self.bytes += line.len();
                 self.output.push(line);
             }
@@ -92,7 +105,7 @@ impl Batch {
     }
 
     /// The request: each file's new lines and the number of the first of them.
-    pub(super) fn request(&self, received: &Received, summary: &Summary) -> Value {
+    pub(super) fn request(&self, received: &Received, so_far: &SoFar) -> Value {
         let mut files = Map::new();
         let mut add = |name: &str, offset: u64, content: &[String]| {
             if !content.is_empty() {
@@ -104,7 +117,7 @@ impl Batch {
         add("wandb-events.jsonl", received.events, &self.events);
         add("output.log", received.output, &self.output);
         if self.has_summary {
-            let line = Value::Object(summary.0.clone()).to_string();
+            let line = Value::Object(so_far.summary.clone()).to_string();
             add("wandb-summary.json", 0, &[line]);
         }
         let mut request = json!({ "files": files });
@@ -122,6 +135,15 @@ impl Batch {
         received.output += self.output.len() as u64;
         received.step = self.last_step.or(received.step);
     }
+}
+
+/// As the official client streams `output.log`.
+fn output_line(time: SystemTime, is_warning: bool, line: &str) -> String {
+    let format =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]");
+    let time = OffsetDateTime::from(time).format(&format);
+    let level = if is_warning { "ERROR " } else { "" };
+    format!("{level}{} {line}", time.unwrap_or_default())
 }
 
 fn object(items: Items) -> String {

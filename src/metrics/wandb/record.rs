@@ -51,6 +51,8 @@ pub(super) enum Record {
     },
     /// New values of the configuration.
     Config(Items),
+    /// When the run began.
+    Began(SystemTime),
     Exit {
         code: i32,
         runtime_seconds: u64,
@@ -147,13 +149,14 @@ impl Record {
                 let message = empty().int(1, i64::from(*code));
                 Body(EXIT, message.int(2, *runtime_seconds as i64))
             }
+            Self::Began(time) => Body(RUN, empty().message(17, &timestamp(*time))),
             Self::Other => Body(NUM, empty()),
         }
     }
 
     /// Reads a record of a `.wandb` file.
     pub(super) fn parse(bytes: &[u8]) -> Self {
-        let known = [HISTORY, SUMMARY, CONFIG, STATS, OUTPUT_RAW, EXIT];
+        let known = [HISTORY, SUMMARY, CONFIG, STATS, OUTPUT_RAW, RUN, EXIT];
         let Some((kind, body)) = Fields(bytes).find(|(field, _)| known.contains(field)) else {
             return Self::Other;
         };
@@ -165,6 +168,7 @@ impl Record {
             },
             SUMMARY => Self::Summary(items(body, 1)),
             CONFIG => Self::Config(items(body, 1)),
+            RUN => Self::Began(system_time(field(17))),
             STATS => Self::Stats {
                 time: system_time(field(2)),
                 items: items(body, 3),
@@ -260,6 +264,7 @@ mod tests {
                 line: "a line".into(),
             },
             Record::Stats { time, items: plain },
+            Record::Began(time),
             Record::Exit {
                 code: 143,
                 runtime_seconds: 9,

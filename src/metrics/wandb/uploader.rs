@@ -1,7 +1,7 @@
 //! The thread that sends the run's file to the server as it grows. The file is the queue: however long the server is
 //! away, what it has not taken is still there.
 
-use super::batch::{Batch, Summary};
+use super::batch::{Batch, SoFar};
 use super::client::{Client, Failure, Received};
 use super::log_format::LogReader;
 use super::record::{Record, Run};
@@ -54,7 +54,7 @@ pub(super) struct Uploader {
 
 /// How it goes.
 struct Course {
-    summary: Summary,
+    so_far: SoFar,
     /// When the server took something last.
     answered: Instant,
     retry: Duration,
@@ -68,7 +68,7 @@ impl Uploader {
     /// Sends until the run has ended and all is sent, or until it gives up; both are said.
     pub(super) fn run(mut self) {
         let mut course = Course {
-            summary: self.summary_so_far(),
+            so_far: self.so_far(),
             answered: Instant::now(),
             retry: FIRST_RETRY,
             was_said: false,
@@ -128,18 +128,18 @@ impl Uploader {
     fn send_to(&mut self, to: &mut Registered, course: &mut Course) -> Result<(), Failure> {
         let end = self.settled.load(Ordering::Acquire);
         loop {
-            let mut summary = course.summary.clone();
-            let batch = self.read(end, to.received.step, &mut summary);
+            let mut so_far = course.so_far.clone();
+            let batch = self.read(end, to.received.step, &mut so_far);
             let (batch, position) =
                 batch.map_err(|error| Failure::Refused(format!("{error:#}")))?;
             course.pass_over(&batch, to.received.step);
             if !batch.is_empty() {
-                let request = batch.request(&to.received, &summary);
+                let request = batch.request(&to.received, &so_far);
                 self.client.stream(&to.path, &request)?;
                 course.answers();
                 batch.add_to(&mut to.received);
             }
-            course.summary = summary;
+            course.so_far = so_far;
             let is_all = self.sent.position == position;
             self.sent.advance_to(position);
             if is_all {
@@ -150,30 +150,28 @@ impl Uploader {
 
     /// The next records, and where they end. The file is opened anew each time: what a reader has read ahead may have
     /// changed since.
-    fn read(&self, end: u64, step: Option<u64>, summary: &mut Summary) -> Result<(Batch, u64)> {
+    fn read(&self, end: u64, step: Option<u64>, so_far: &mut SoFar) -> Result<(Batch, u64)> {
         let mut reader = LogReader::open(&self.file, self.sent.position)?;
         let mut batch = Batch::default();
         while !batch.is_full() {
             match reader.next(end)? {
-                Some(bytes) => batch.add(Record::parse(&bytes), step, summary),
+                Some(bytes) => batch.add(Record::parse(&bytes), step, so_far),
                 None => break,
             }
         }
         Ok((batch, reader.position()))
     }
 
-    /// What was sent before a resume belongs to the summary too.
-    fn summary_so_far(&self) -> Summary {
-        let mut summary = Summary::default();
+    /// What was sent before a resume counts too.
+    fn so_far(&self) -> SoFar {
+        let mut so_far = SoFar::default();
         let Ok(mut reader) = LogReader::open(&self.file, 0) else {
-            return summary;
+            return so_far;
         };
         while let Ok(Some(bytes)) = reader.next(self.sent.position) {
-            if let Record::Summary(items) = Record::parse(&bytes) {
-                summary.update(items);
-            }
+            so_far.add(Record::parse(&bytes));
         }
-        summary
+        so_far
     }
 
     fn give_up(&self, reason: &str) {
