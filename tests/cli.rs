@@ -9,7 +9,7 @@ use std::process::Command;
 /// A new flag is a visible change of this snapshot.
 #[test]
 fn help_of_every_verb() {
-    let verbs: [&[&str]; 11] = [
+    let verbs: [&[&str]; 12] = [
         &[],
         &["prep-data"],
         &["prep-data", "pretrain"],
@@ -21,6 +21,7 @@ fn help_of_every_verb() {
         &["export"],
         &["eval"],
         &["plan"],
+        &["report"],
     ];
     let mut pages = String::new();
     for verb in verbs {

@@ -62,7 +62,7 @@ fn accumulation_does_not_change_the_curve() {
 }
 
 /// Kills the process with SIGKILL once it has logged `step` steps.
-fn run_until_killed(dir: &Path, arguments: &[String], name: &str, step: usize) {
+pub(crate) fn run_until_killed(dir: &Path, arguments: &[String], name: &str, step: usize) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_llama-train"))
         .args(arguments)
         .current_dir(dir)

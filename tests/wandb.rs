@@ -1,14 +1,15 @@
 //! Weights & Biases: the run's file, the protocol, and a server in trouble.
 
+mod keys;
 mod server;
 mod store;
+mod trouble;
 
 use crate::common::{fixture, llama_train, metrics, stderr_of, stream_run};
 use assert_cmd::Command;
 use serde_json::{Value, json};
 use server::{KEY, Server};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The run of the reference stream with W&B, where no account of this machine can be found.
 fn wandb_run(dir: &Path, settings: &[&str]) -> Command {

@@ -3,6 +3,7 @@
 use super::Output;
 use crate::config::DistConfig;
 use crate::dist::{LaunchEnv, Meeting, Rendezvous, ServedBy, barrier};
+use crate::metrics::wandb::Account;
 use crate::torch::{self, StoreAddress};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -21,7 +22,14 @@ struct Finding {
 /// Looks at libtorch, the devices and the ranks' backends. Nothing that is missing is an error: a CPU is enough.
 #[must_use]
 pub fn run() -> Output {
-    let findings = [libtorch(), processors(), gpus(), gloo(), nccl()];
+    let findings = [
+        libtorch(),
+        processors(),
+        gpus(),
+        gloo(),
+        nccl(),
+        weights_and_biases(),
+    ];
     let mut text = String::new();
     let mut json = serde_json::Map::new();
     for Finding {
@@ -127,5 +135,15 @@ fn nccl() -> Finding {
         name: "nccl",
         works: opened.is_ok(),
         text,
+    }
+}
+
+/// Whether `wandb.mode = "online"` would work.
+fn weights_and_biases() -> Finding {
+    let status = Account::status();
+    Finding {
+        name: "wandb",
+        works: status.is_ok(),
+        text: status.unwrap_or_else(|error| format!("{error:#}")),
     }
 }

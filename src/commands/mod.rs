@@ -9,6 +9,7 @@ pub mod original_checkpoint;
 pub mod plan;
 pub mod prep_data;
 pub mod pretrain;
+pub mod report;
 mod summary;
 pub mod training;
 mod wandb;

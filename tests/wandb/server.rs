@@ -2,7 +2,7 @@
 //!
 //! Besides W&B's addresses it has two of its own: GET `/state` gives what was received, POST `/faults` takes a list of
 //! what the next requests of W&B's addresses meet: "429", "500", "403", "garbage", "silence" (no answer), "lost" (taken,
-//! no answer).
+//! but the answer says 502).
 
 use super::store::Store;
 use serde_json::{Value, json};
@@ -21,7 +21,11 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn start() -> Self {
-        let listener = tiny_http::Server::http("127.0.0.1:0").unwrap();
+        Self::start_at("127.0.0.1:0")
+    }
+
+    pub(super) fn start_at(address: &str) -> Self {
+        let listener = tiny_http::Server::http(address).unwrap();
         let url = format!("http://{}", listener.server_addr().to_ip().unwrap());
         thread::spawn(move || Receiver::new(None).serve(&listener));
         Self { url }
@@ -105,7 +109,7 @@ impl Receiver {
             fs::rename(&temporary, file).unwrap();
         }
         match (fault.as_str(), answer) {
-            ("lost", _) => drop(request.into_writer()),
+            ("lost", _) => reply(request, 502, "{}"),
             (_, Some(answer)) => reply(request, 200, &answer.to_string()),
             (_, None) => reply(request, 401, "{\"error\": \"no such key\"}"),
         }

@@ -1,15 +1,17 @@
 //! Whose runs they are, and where: the server's address and the key.
 
-use super::client::{Client, Failure};
+use super::client::{Client, Failure, REQUEST_TIMEOUT};
 use super::netrc;
 use crate::bad_request;
 use crate::config::machine_variable;
 use anyhow::{Result, bail};
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The public service.
 const DEFAULT_URL: &str = "https://api.wandb.ai";
+const STATUS_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// A server and the key for it. Not `Debug`, so that no log can show the key.
 #[derive(Clone)]
@@ -32,8 +34,8 @@ impl Account {
         };
         let Some(key) = key else {
             return Err(bad_request!(
-                "wandb.mode = \"online\", but there is no W&B key for {url}: set WANDB_API_KEY (in the environment or in \
-                 .env), or run `wandb login`, which writes {place}; or set wandb.mode = \"offline\" and send the run later"
+                "there is no W&B key for {url}: set WANDB_API_KEY (in the environment or in .env), or run `wandb login`, \
+                 which writes {place}; without one, wandb.mode = \"offline\" keeps the run in a file to be sent later"
             ));
         };
         if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -49,7 +51,7 @@ impl Account {
     /// # Errors
     /// When it refuses the key. A server that does not answer is no error: the run waits for it in its file.
     pub fn check(&self) -> Result<()> {
-        match Client::new(self).check_key() {
+        match Client::new(self, REQUEST_TIMEOUT).check_key() {
             Ok(()) => Ok(()),
             Err(Failure::Later { reason, .. }) => {
                 let url = &self.url;
@@ -66,14 +68,35 @@ impl Account {
         }
     }
 
-    /// Whether the server answers and takes the key, in words.
+    /// Whether runs could be sent from here, in words: asked in a few seconds.
     ///
     /// # Errors
-    /// What is wrong with either.
-    pub fn status(&self) -> Result<String> {
-        match Client::new(self).check_key() {
-            Ok(()) => Ok(format!("{} answers and takes the key", self.url)),
-            Err(failure) => bail!("{}: {}", self.url, failure.reason()),
+    /// What is missing, with the remedy.
+    pub fn status() -> Result<String> {
+        let found = Self::find();
+        let url = server_url()?;
+        let key = found.as_ref().map_or("", |account| &account.key).to_owned();
+        let asked = Client::new(
+            &Self {
+                url: url.clone(),
+                key,
+            },
+            STATUS_TIMEOUT,
+        )
+        .check_key();
+        match (asked, found) {
+            (Err(Failure::Later { reason, .. }), _) => {
+                bail!(
+                    "{url} cannot be reached ({reason}); wandb.mode = \"offline\" needs no server"
+                )
+            }
+            (_, Err(error)) => Err(error.context(format!("{url} answers"))),
+            (Ok(()), Ok(_)) => Ok(format!("{url} answers and takes the key")),
+            (Err(Failure::Refused(reason)), Ok(_)) => {
+                bail!(
+                    "{url} answers, but refuses the key: {reason}; set WANDB_API_KEY to a new one"
+                )
+            }
         }
     }
 

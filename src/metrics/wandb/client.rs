@@ -10,7 +10,8 @@ use ureq::http::{Response, header::RETRY_AFTER};
 use ureq::{Agent, Body};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// For one request, its answer included.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 const MOST_ANSWER_BYTES: u64 = 16 << 20;
 
 const VIEWER: &str = "query Viewer { viewer { id entity } }";
@@ -41,13 +42,6 @@ impl Failure {
         let (reason, after) = (reason.into(), None);
         Self::Later { reason, after }
     }
-
-    /// What went wrong.
-    pub(super) fn reason(&self) -> &str {
-        match self {
-            Self::Refused(reason) | Self::Later { reason, .. } => reason,
-        }
-    }
 }
 
 /// How much of a run the server has.
@@ -70,11 +64,11 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(account: &Account) -> Self {
+    pub(super) fn new(account: &Account, timeout: Duration) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(REQUEST_TIMEOUT))
+            .timeout_connect(Some(CONNECT_TIMEOUT.min(timeout)))
+            .timeout_global(Some(timeout))
             .user_agent(concat!("llama-train/", env!("CARGO_PKG_VERSION")));
         Self {
             agent: config.build().into(),

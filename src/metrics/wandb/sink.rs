@@ -3,7 +3,7 @@
 use super::super::jsonl::number;
 use super::super::{MetricSink, Record, Split};
 use super::account::Account;
-use super::client::{Client, Failure};
+use super::client::{Client, Failure, REQUEST_TIMEOUT};
 use super::folder::Place;
 use super::record::{self, Body, Run};
 use super::recorder::{Event, Recorder};
@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Records that wait for the disk; more than that are left out, which is said.
 const QUEUE: usize = 1 << 14;
@@ -33,6 +33,8 @@ const PATIENCE_AFTER_SIGNAL: Duration = Duration::from_secs(10);
 pub struct WandbSink {
     queue: SyncSender<Event>,
     left_out: u64,
+    /// Longest time that handing a record over took.
+    longest: Duration,
     recorder: Option<JoinHandle<()>>,
     uploader: Option<(Sender<Finish>, JoinHandle<()>)>,
     folder: PathBuf,
@@ -64,6 +66,7 @@ impl WandbSink {
         let folder = place.file.parent().unwrap_or(run_dir).to_owned();
         let sink = Self {
             left_out: 0,
+            longest: Duration::ZERO,
             recorder: Some(thread::spawn(move || record(recorder, &events))),
             uploader,
             queue,
@@ -92,6 +95,7 @@ impl WandbSink {
 impl MetricSink for WandbSink {
     /// Puts the record into the queue, and never waits.
     fn log(&mut self, record: &Record) -> Result<()> {
+        let began = Instant::now();
         let event = Event::Metrics {
             step: record.step,
             time: SystemTime::now(),
@@ -106,10 +110,12 @@ impl MetricSink for WandbSink {
                 );
             }
         }
+        self.longest = self.longest.max(began.elapsed());
         Ok(())
     }
 
     fn finish(&mut self, exit_code: i32) -> Result<()> {
+        log::debug!("wandb: training waited {:?} at most", self.longest);
         let _ = self.queue.send(Event::Exit(exit_code)); // gone only where it has said why
         if let Some(recorder) = self.recorder.take() {
             let _ = recorder.join();
@@ -151,7 +157,7 @@ fn prepare(
     file: &Path,
     (settled, orders): (Arc<AtomicU64>, Receiver<Finish>),
 ) -> Result<Uploader> {
-    let client = Client::new(account);
+    let client = Client::new(account, REQUEST_TIMEOUT);
     let registered = match uploader::register(&client, &run) {
         Ok(registered) => Some(registered),
         Err(Failure::Later { .. }) => None, // the uploader goes on trying
@@ -212,6 +218,7 @@ mod tests {
         let mut sink = WandbSink {
             queue,
             left_out: 0,
+            longest: Duration::ZERO,
             recorder: None,
             uploader: None,
             folder: PathBuf::new(),
