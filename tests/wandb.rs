@@ -1,5 +1,6 @@
 //! Weights & Biases: the run's file, the protocol, and a server in trouble.
 
+mod http;
 mod keys;
 mod server;
 mod store;

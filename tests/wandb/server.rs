@@ -1,16 +1,18 @@
 //! A W&B server on the loopback interface that checks the protocol, for our client and for the official one.
 //!
 //! Besides W&B's addresses it has two of its own: GET `/state` gives what was received, POST `/faults` takes a list of
-//! what the next requests of W&B's addresses meet: "429", "500", "403", "garbage", "silence" (no answer), "lost" (taken,
-//! but the answer says 502).
+//! what the next requests of W&B's addresses meet: "429", "500", "403", "garbage", "silence" (the connection ends), "lost"
+//! (taken, and the connection ends).
 
+use super::http::Request;
 use super::store::Store;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::fs;
+use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::thread;
-use tiny_http::{Header, Method, Request, Response};
 
 pub(super) const KEY: &str = "5e5a3e5e5a3e5e5a3e5e5a3e5e5a3e5e5a3e5e5a";
 
@@ -25,8 +27,8 @@ impl Server {
     }
 
     pub(super) fn start_at(address: &str) -> Self {
-        let listener = tiny_http::Server::http(address).unwrap();
-        let url = format!("http://{}", listener.server_addr().to_ip().unwrap());
+        let listener = TcpListener::bind(address).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
         thread::spawn(move || Receiver::new(None).serve(&listener));
         Self { url }
     }
@@ -71,74 +73,66 @@ impl Receiver {
         }
     }
 
-    fn serve(mut self, listener: &tiny_http::Server) {
-        for request in listener.incoming_requests() {
-            self.answer(request);
-        }
+    fn serve(self, listener: &TcpListener) {
+        let receiver = Mutex::new(self);
+        thread::scope(|scope| {
+            for stream in listener.incoming().flatten() {
+                scope.spawn(|| {
+                    if let Some(request) = Request::read(stream) {
+                        receiver.lock().unwrap().answer(request);
+                    }
+                });
+            }
+        });
     }
 
-    fn answer(&mut self, mut request: Request) {
-        let mut body = String::new();
-        let _ = request.as_reader().read_to_string(&mut body);
-        let address = request.url().to_owned();
-        match address.as_str() {
-            "/state" => return reply(request, 200, &self.store.0.to_string()),
+    fn answer(&mut self, request: Request) {
+        match request.address.as_str() {
+            "/state" => return request.reply(200, &self.store.0.to_string()),
             "/faults" => {
-                self.faults = serde_json::from_str(&body).unwrap();
-                return reply(request, 200, "{}");
+                self.faults = serde_json::from_str(&request.body).unwrap();
+                return request.reply(200, "{}");
             }
             _ => {}
         }
         let fault = self.faults.pop_front().unwrap_or_default();
         match fault.as_str() {
             "" | "lost" => {}
-            "silence" => return drop(request.into_writer()),
-            "garbage" => return reply(request, 200, "<html>maintenance</html>"),
-            status => {
-                return reply(
-                    request,
-                    status.parse().unwrap(),
-                    "{\"error\": \"on purpose\"}",
-                );
-            }
+            "silence" => return,
+            "garbage" => return request.reply(200, "<html>maintenance</html>"),
+            status => return request.reply(status.parse().unwrap(), "{\"error\": \"on purpose\"}"),
         }
-        let answer = self.take(&request, &address, &body);
+        let answer = self.take(&request);
         if let Some(file) = &self.file {
             let temporary = file.with_extension("tmp");
             fs::write(&temporary, self.store.0.to_string()).unwrap();
             fs::rename(&temporary, file).unwrap();
         }
-        match (fault.as_str(), answer) {
-            ("lost", _) => reply(request, 502, "{}"),
-            (_, Some(answer)) => reply(request, 200, &answer.to_string()),
-            (_, None) => reply(request, 401, "{\"error\": \"no such key\"}"),
+        match answer {
+            _ if fault == "lost" => {}
+            Some(answer) => request.reply(200, &answer.to_string()),
+            None => request.reply(401, "{\"error\": \"no such key\"}"),
         }
     }
 
     /// None where the key is wrong.
-    fn take(&mut self, request: &Request, address: &str, body: &str) -> Option<Value> {
-        let header = |name: &'static str| {
-            let found = request
-                .headers()
-                .iter()
-                .find(|header| header.field.equiv(name));
-            found.map_or("", |header| header.value.as_str())
-        };
-        if let (Method::Put, Some(file)) = (request.method(), address.strip_prefix("/upload/")) {
-            self.store.0["files"][file] = json!(body.len());
+    fn take(&mut self, request: &Request) -> Option<Value> {
+        let address = request.address.as_str();
+        if let ("PUT", Some(file)) = (request.method.as_str(), address.strip_prefix("/upload/")) {
+            self.store.0["files"][file] = json!(request.body.len());
             return Some(json!({}));
         }
-        if header("Authorization") != authorization() {
+        if request.header("authorization") != authorization() {
             return None;
         }
-        let parsed: Option<Value> = serde_json::from_str(body).ok();
-        let (Method::Post, Some(parsed)) = (request.method(), parsed) else {
+        let parsed: Option<Value> = serde_json::from_str(&request.body).ok();
+        let ("POST", Some(parsed)) = (request.method.as_str(), parsed) else {
             self.store
-                .violation(format!("{address}: not a POST of JSON: {body}"));
+                .violation(format!("{address}: not a POST of JSON: {}", request.body));
             return Some(json!({}));
         };
         if address == "/graphql" {
-            return Some(self.store.graphql(&parsed, header("Host")));
+            return Some(self.store.graphql(&parsed, request.header("host")));
         }
         self.store.stream(address, &parsed);
         Some(json!({"exitcode": null, "limits": {}}))
@@ -151,23 +145,11 @@ fn authorization() -> String {
     format!("Basic {encoded}")
 }
 
-fn reply(request: Request, status: u16, body: &str) {
-    let header = |name: &str, value: &str| Header::from_bytes(name, value).unwrap();
-    let response = Response::from_string(body)
-        .with_status_code(status)
-        .with_header(header("Content-Type", "application/json"));
-    let response = match status {
-        429 => response.with_header(header("Retry-After", "1")),
-        _ => response,
-    };
-    let _ = request.respond(response);
-}
-
 /// `WANDB_TEST_ADDRESS=127.0.0.1:PORT WANDB_TEST_STORE=FILE`: for the official client, and to be killed.
 #[test]
 #[ignore = "serves for ever: scripts/prove 6 wandb starts it"]
 fn serve() {
     let address = std::env::var("WANDB_TEST_ADDRESS").unwrap();
     let file = std::env::var_os("WANDB_TEST_STORE").map(PathBuf::from);
-    Receiver::new(file).serve(&tiny_http::Server::http(address).unwrap());
+    Receiver::new(file).serve(&TcpListener::bind(address).unwrap());
 }

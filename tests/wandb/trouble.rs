@@ -36,7 +36,7 @@ fn lines_whose_answer_is_lost_are_not_doubled() {
 
 #[test]
 fn a_busy_server_is_asked_again_and_nonsense_is_no_answer() {
-    survives(&["429", "garbage"]);
+    survives(&["429", "garbage", "silence"]);
 }
 
 #[test]
