@@ -229,9 +229,17 @@ fn doctor_says_what_was_found() {
     let dir = tempfile::tempdir().unwrap();
     let outcome = llama_train(dir.path())
         .args(["doctor", "--json"])
+        .env("WANDB_BASE_URL", "http://127.0.0.1:9")
         .assert()
         .success();
     let found: Value = serde_json::from_slice(&outcome.get_output().stdout).unwrap();
+    assert_eq!(found["wandb"]["works"], false);
+    assert!(
+        found["wandb"]["found"]
+            .as_str()
+            .unwrap()
+            .contains("wandb.mode")
+    );
     assert_eq!(
         (&found["gloo"]["works"], &found["libtorch"]["works"]),
         (&true.into(), &true.into())

@@ -62,6 +62,80 @@ fn assert_same_numbers(server: &Server, run: &Path, steps: usize) {
     assert!(compared > 8 * steps, "{compared} numbers");
 }
 
+/// Wide, a row for each line; a run is found by its name too.
+#[test]
+fn a_table_of_the_numbers() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = ["train.max_steps=4", "validate.every=2"];
+    llama_train(dir.path())
+        .args(stream_run("one", &settings))
+        .assert()
+        .success();
+    for run in ["runs/one", "one"] {
+        let report = llama_train(dir.path())
+            .args(["report", run, "--csv", "--json"])
+            .assert()
+            .success();
+        let said: Value = serde_json::from_slice(&report.get_output().stdout).unwrap();
+        assert_eq!(
+            said["files"],
+            json!([{"file": "runs/one/metrics.csv", "rows": 6}])
+        );
+    }
+    let text = std::fs::read_to_string(dir.path().join("runs/one/metrics.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows[0][..4], ["step", "split", "time", "loss"]);
+    assert!(rows.iter().all(|row| row.len() == rows[0].len()));
+    let splits: Vec<_> = rows[1..].iter().map(|row| (row[0], row[1])).collect();
+    let train = |step| (step, "train");
+    let val = |step| (step, "val");
+    assert_eq!(
+        splits,
+        [
+            train("1"),
+            train("2"),
+            val("2"),
+            train("3"),
+            train("4"),
+            val("4")
+        ]
+    );
+    let loss = &metrics(&dir.path().join("runs/one"), "val")[0]["loss"];
+    assert_eq!(rows[3][3], loss.to_string());
+    let missing = llama_train(dir.path())
+        .args(["report", "two", "--csv"])
+        .assert()
+        .code(2);
+    assert!(stderr_of(&missing).contains("two: no run with a metrics.jsonl"));
+}
+
+#[test]
+fn doctor_tells_of_the_server_and_the_key() {
+    let (dir, server) = (tempfile::tempdir().unwrap(), Server::start());
+    let cases = [
+        (Some(KEY), true, "answers and takes the key"),
+        (Some("another"), false, "refuses the key"),
+        (None, false, "no W&B key"),
+    ];
+    for (key, works, words) in cases {
+        let mut doctor = llama_train(dir.path());
+        doctor
+            .args(["doctor", "--json"])
+            .env("WANDB_BASE_URL", &server.url)
+            .env("HOME", dir.path());
+        doctor
+            .env_remove("NETRC")
+            .env("WANDB_API_KEY", key.unwrap_or_default());
+        let found: Value =
+            serde_json::from_slice(&doctor.assert().success().get_output().stdout).unwrap();
+        assert_eq!(found["wandb"]["works"], works, "{found}");
+        assert!(
+            found["wandb"]["found"].as_str().unwrap().contains(words),
+            "{found}"
+        );
+    }
+}
+
 #[test]
 fn a_run_is_told_whole() {
     let (dir, server) = (tempfile::tempdir().unwrap(), Server::start());
@@ -104,5 +178,5 @@ fn a_run_is_told_whole() {
             .any(|line| line.contains("step 20/20 val: loss")),
         "{output:?}"
     );
-    assert!(stderr_of(&run).contains(&format!("{}/me/reference/runs/", server.url)));
+    assert!(stderr_of(&run).contains(&format!("the run is at {}/me/reference/runs/", server.url)));
 }

@@ -126,17 +126,19 @@ def longest_steps(name):
 
 def outage():
     forever = ("train.max_steps=1000000", "checkpoint.every=0")
+    quiet = train("quiet", "disabled", *forever)  # beside it, so that both meet the same machine
     process = train("outage", "online", *forever)
     wait_for(lambda: rows_told("outage") > 0, "first lines")
     server.faults(["429", "500", "garbage", "silence", "lost"])
-    wait_for(lambda: rows_told("outage") > 500, "lines after the faults")
+    wait_for(lambda: rows_told("outage") > 200, "lines after the faults")
     before = rows_told("outage")
     server.kill()
     time.sleep(DOWN_SECONDS)
     server.start()
     wait_for(lambda: rows_told("outage") > before + 100, "lines after the outage")
+    quiet.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGTERM)
-    assert process.wait() == 143
+    assert process.wait() == 143 == quiet.wait()
     run = compare("outage", f"our online run, 429, 500, garbage, silence, a lost answer, {DOWN_SECONDS} s down")
     assert (run["complete"], run["exitcode"]) == (True, 143)
     log = pathlib.Path("outage.log").read_text()
@@ -144,13 +146,10 @@ def outage():
     print("\n".join(said))
     waited = next(line for line in said if "training waited" in line).split()[-3]
     assert waited.endswith("µs") or float(waited.removesuffix("ms")) < 50, waited
-    quiet = train("quiet", "disabled", *forever)
-    wait_for(lambda: len(records("quiet")) > 1000, "steps without W&B")
-    quiet.send_signal(signal.SIGTERM)
-    quiet.wait()
     (median, longest), (quiet_median, quiet_longest) = longest_steps("outage"), longest_steps("quiet")
-    print(f"steps: median {median:.1f} ms, longest {longest:.1f} ms; without W&B {quiet_median:.1f} and {quiet_longest:.1f} ms")
-    assert longest - median < 50 + max(0, quiet_longest - quiet_median), "a step waited"
+    print(f"steps: median {median:.1f} ms, longest {longest:.1f} ms; without W&B, at the same time: {quiet_median:.1f} and {quiet_longest:.1f} ms")
+    # What the machine's other work does to a step, it does to the run without W&B too.
+    assert longest - median < 50 + 1.5 * (quiet_longest - quiet_median), "a step waited"
 
 
 def secret():

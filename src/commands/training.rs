@@ -198,14 +198,14 @@ where
     D: Dataset,
 {
     let is_first = rendezvous.launch().rank == 0;
-    let reporting = match is_first {
-        true => Reporting::of(&request.config.wandb)?,
-        false => Reporting::Disabled,
-    };
+    let reporting = rendezvous.rank_zero_first("wandb", || match is_first {
+        true => Reporting::of(&request.config.wandb),
+        false => Ok(Reporting::Disabled),
+    })?;
     if request.dry_run {
         return dry_run_output(&parts.plan);
     }
-    rendezvous.rank_zero_first("wandb", || reporting.check())?;
+    rendezvous.rank_zero_first("wandb key", || reporting.check())?;
     let device = prepare_device(parts.config, rendezvous.launch())?;
     let folder = parts.folder.clone();
     let max_steps = parts.plan.max_steps;
@@ -229,15 +229,19 @@ where
     let summary = trainer.run();
     let output =
         summary.and_then(|summary| summary::output(folder.path(), &trainer.state, &summary));
-    let exit_code = output
-        .as_ref()
-        .map_or(1, |output| i32::from(output.exit_code));
-    for sink in &mut trainer.sinks {
-        if let Err(error) = sink.finish(exit_code) {
+    finish(&mut trainer.sinks, &output);
+    output
+}
+
+/// A sink that cannot end well changes nothing about the run.
+fn finish(sinks: &mut [Box<dyn MetricSink>], output: &Result<Output>) {
+    let failed = 1;
+    let exit_code = output.as_ref().map_or(failed, |output| output.exit_code);
+    for sink in sinks {
+        if let Err(error) = sink.finish(exit_code.into()) {
             log::warn!("{error:#}");
         }
     }
-    output
 }
 
 fn sinks(folder: &RunFolder, step: u64, max_steps: u64) -> Result<Vec<Box<dyn MetricSink>>> {

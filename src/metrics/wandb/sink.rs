@@ -26,8 +26,8 @@ use std::time::{Duration, Instant, SystemTime};
 const QUEUE: usize = 1 << 14;
 /// How long a silent server is waited for when the run has ended.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The same when a signal ended it: who sent it will not wait long.
-const PATIENCE_AFTER_SIGNAL: Duration = Duration::from_secs(10);
+/// The same when a signal or an error ended it: a launcher will not wait long.
+const PATIENCE_AFTER_FAILURE: Duration = Duration::from_secs(10);
 
 /// Keeps records for W&B, and sends them.
 pub struct WandbSink {
@@ -79,13 +79,15 @@ impl WandbSink {
     /// Log lines and the machine's numbers come by themselves.
     fn listen(&self) {
         let queue = self.queue.clone();
-        logging::listen(move |level, line| {
-            let line = Event::Line {
-                time: SystemTime::now(),
-                is_warning: level <= Level::Warn,
-                line: line.to_owned(),
-            };
-            let _ = queue.try_send(line); // log.txt has it
+        logging::listen(move |level, text| {
+            for line in text.lines() {
+                let line = Event::Line {
+                    time: SystemTime::now(),
+                    is_warning: level <= Level::Warn,
+                    line: line.to_owned(),
+                };
+                let _ = queue.try_send(line); // log.txt has it
+            }
         });
         let queue = self.queue.clone();
         thread::spawn(move || system::sample_into(&queue));
@@ -128,8 +130,8 @@ impl MetricSink for WandbSink {
             return Ok(());
         };
         let patience = match exit_code {
-            ..128 => PATIENCE,
-            _ => PATIENCE_AFTER_SIGNAL,
+            0 => PATIENCE,
+            _ => PATIENCE_AFTER_FAILURE,
         };
         let _ = orders.send(Finish(patience)); // gone only where it has given up
         let _ = uploader.join();

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 const INTERVAL: Duration = Duration::from_secs(5);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// The same where the server says when to come again.
+const LONGEST_ASKED: Duration = Duration::from_secs(300);
 /// Silence of the server after which it is said.
 const SAID_AFTER: Duration = Duration::from_secs(10);
 
@@ -35,7 +37,7 @@ pub(super) struct Registered {
 pub(super) fn register(client: &Client, run: &Run) -> Result<Registered, Failure> {
     let received = client.received(run)?;
     let path = client.upsert(run)?;
-    log::info!("wandb: {}", client.page(&path));
+    log::info!("wandb: the run is at {}", client.page(&path));
     Ok(Registered { path, received })
 }
 
@@ -88,7 +90,7 @@ impl Uploader {
                     if course.is_over() {
                         return self.give_up(&reason);
                     }
-                    pause = after.unwrap_or(course.retry).min(LONGEST_RETRY);
+                    pause = after.map_or(course.retry, |after| after.min(LONGEST_ASKED));
                     course.retry = (course.retry * 2).min(LONGEST_RETRY);
                     course.say(&self.file, &reason);
                 }
