@@ -82,6 +82,19 @@ fn presets_have_the_published_sizes() {
             parameters,
             "{name}"
         );
+        let plan = |more: &[&str]| {
+            let preset = format!("model.preset={name}");
+            let mut command = llama_train(Path::new("."));
+            let outcome = command.args(["plan", "--set", &preset]).args(more).assert();
+            String::from_utf8(outcome.success().get_output().stdout.clone()).unwrap()
+        };
+        let said: Value = serde_json::from_str(&plan(&["--json"])).unwrap();
+        assert_eq!(said["parameters"], parameters, "{name}");
+        let digits: String = plan(&[]).lines().next().unwrap().replace(',', "");
+        assert!(
+            digits.contains(&format!(" {parameters} parameters")),
+            "{digits}"
+        );
     }
 }
 

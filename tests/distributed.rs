@@ -3,7 +3,7 @@
 mod faults;
 mod groups;
 mod nodes;
-mod ranks;
+pub(crate) mod ranks;
 
 use crate::common::{column, fixture, metrics, stream_run};
 use llama_train::data::{DataLoader, LoaderState, Order, RandomTokens, Share};

@@ -3,13 +3,16 @@
 
 mod adapters;
 mod bad_input;
+mod chat;
 mod cli;
 mod common;
 mod configs;
+mod dialogue;
 mod distributed;
 mod eval;
 mod hostile_files;
 mod layers;
+mod lora;
 mod meta_folders;
 mod model_parity;
 mod optimizer;
@@ -17,6 +20,8 @@ mod original_checkpoints;
 mod original_env;
 mod prepare;
 mod reference;
+mod runs;
+mod sft;
 mod tokenizer;
 mod tokenizer_backends;
 mod training;

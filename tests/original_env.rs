@@ -181,9 +181,9 @@ fn switches_name_the_verb_or_what_is_not_built() {
             "asks for `llama-train pretrain`",
         ),
         (
-            "LORA_ENABLED=on",
+            "LORA_RANK=0",
             Pretrain,
-            ":1: lora.enabled: this version cannot do that yet",
+            ":1: lora.rank: 0 must be at least 1",
         ),
         (
             "SAVE_CHECKPOINTS=perhaps",

@@ -1,15 +1,12 @@
 //! Whole runs of the binary against numbers of the reference implementation, and against themselves when cut.
 
 use crate::common::{column, fixture, llama_train, metrics, stream_run};
+use crate::runs::{cut_run_is_the_straight_one, run_to_the_end};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-fn run_to_the_end(dir: &Path, arguments: &[String]) {
-    llama_train(dir).args(arguments).assert().success();
-}
 
 /// `vectors/9_stream`: transformers and torch on the same windows (see the vectors' own README).
 #[test]
@@ -61,68 +58,7 @@ fn accumulation_does_not_change_the_curve() {
     }
 }
 
-/// Kills the process with SIGKILL once it has logged `step` steps.
-pub(crate) fn run_until_killed(dir: &Path, arguments: &[String], name: &str, step: usize) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_llama-train"))
-        .args(arguments)
-        .current_dir(dir)
-        .env("OMP_NUM_THREADS", "1")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let run = dir.join("runs").join(name);
-    let deadline = Instant::now() + Duration::from_secs(120);
-    let logged = || {
-        fs::read_to_string(run.join("metrics.jsonl"))
-            .map_or(0, |text| text.matches("\"train\"").count())
-    };
-    while logged() < step {
-        assert!(
-            Instant::now() < deadline,
-            "the run never reached step {step}"
-        );
-        assert!(
-            child.try_wait().unwrap().is_none(),
-            "the run ended before it could be killed"
-        );
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-}
-
-fn assert_same_run(dir: &Path, straight: &str, cut: &str, steps: usize) {
-    let records = |name: &str| metrics(&dir.join("runs").join(name), "train");
-    let (straight_run, cut_run) = (records(straight), records(cut));
-    assert_eq!(
-        column(&cut_run, "step"),
-        (1..=steps).map(|step| step as f64).collect::<Vec<_>>()
-    );
-    for name in ["loss", "grad_norm", "lr", "tokens_seen", "epoch"] {
-        assert_eq!(
-            column(&straight_run, name),
-            column(&cut_run, name),
-            "{name}"
-        );
-    }
-    for file in ["model.safetensors", "optimizer.safetensors"] {
-        let last = |name: &str| {
-            fs::read(
-                dir.join("runs")
-                    .join(name)
-                    .join("checkpoints/latest")
-                    .join(file),
-            )
-            .unwrap()
-        };
-        assert!(last(straight) == last(cut), "{file} differs");
-    }
-}
-
-/// Killed without warning, continued, killed again and continued: bit for bit the run that was never cut.
 fn cut_twice(shuffle: &str) {
-    let dir = tempfile::tempdir().unwrap();
     // Wider rows than the reference's, so that a step lasts long enough to be killed in.
     let settings = [
         shuffle,
@@ -130,13 +66,8 @@ fn cut_twice(shuffle: &str) {
         "checkpoint.every=5",
         "train.total_batch_tokens=512",
     ];
-    run_to_the_end(dir.path(), &stream_run("straight", &settings));
-    let mut cut = stream_run("cut", &settings);
-    cut.extend(["--resume".to_owned(), "latest".to_owned()]);
-    run_until_killed(dir.path(), &cut, "cut", 17);
-    run_until_killed(dir.path(), &cut, "cut", 29);
-    run_to_the_end(dir.path(), &cut);
-    assert_same_run(dir.path(), "straight", "cut", 40);
+    let arguments = |name: &str| stream_run(name, &settings);
+    cut_run_is_the_straight_one(arguments, "model.safetensors", 40);
 }
 
 #[test]

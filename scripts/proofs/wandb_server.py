@@ -1,5 +1,6 @@
 """The loopback server of tests/wandb, as a process that can be killed and started again."""
 
+import atexit
 import json
 import os
 import socket
@@ -17,6 +18,7 @@ class Server:
             self.address = f"127.0.0.1:{free.getsockname()[1]}"
         self.binary, self.url = binary, f"http://{self.address}"
         self.start()
+        atexit.register(self.kill)
 
     def start(self):
         command = [self.binary, "--ignored", "--exact", "wandb::server::serve"]

@@ -13,6 +13,7 @@ pub use retention::Retention;
 
 use crate::config::ModelConfig;
 use crate::dist::ProcessGroup;
+use crate::model::LoraOptions;
 use crate::tokenizer::Tokenizer;
 use std::{fmt, path::PathBuf, rc::Rc, sync::Arc};
 use tch::Device;
@@ -51,8 +52,19 @@ pub struct RunIdentity {
     pub model: ModelConfig,
     /// The tokenizer, whose files go into each checkpoint.
     pub tokenizer: Option<Arc<Tokenizer>>,
+    /// What is saved in place of the weights, where adapters are trained.
+    pub adapter: Option<AdapterIdentity>,
     /// The resolved configuration.
     pub config_toml: String,
+}
+
+/// What is the same in all of a run's adapters.
+#[derive(Debug)]
+pub struct AdapterIdentity {
+    /// Which matrices they belong to, and how they are scaled.
+    pub options: LoraOptions,
+    /// The model below them.
+    pub base: PathBuf,
 }
 
 /// Saves and restores a run. Every rank calls it; rank 0 writes.

@@ -4,7 +4,7 @@ use super::{Checkpointer, Moments, ResumeFrom, generator_key, generators, layout
 use crate::dist;
 use crate::optim::AdamW;
 use crate::torch;
-use crate::weights::{hf, safetensors};
+use crate::weights::{Pretrained, safetensors};
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 use std::{
@@ -93,7 +93,8 @@ impl Checkpointer {
         moments: Moments,
     ) -> Result<S> {
         let state = layout::open(dir)?;
-        hf::load(dir, store, &self.identity.model)?;
+        let any_scale = 1.0; // adapters of ours say their own
+        Pretrained::open(dir, None, any_scale)?.fill(store)?;
         if moments == Moments::Restore {
             optimizer.load_state(safetensors::read(&dir.join(layout::OPTIMIZER))?)?;
         }

@@ -1,11 +1,11 @@
 //! Writing a checkpoint.
 
-use super::{Checkpointer, Keep, Standing, generator_key, generators, layout};
+use super::{AdapterIdentity, Checkpointer, Keep, Standing, generator_key, generators, layout};
 use crate::optim::AdamW;
 use crate::storage::{AtomicFile, create_dir_all, replace_symlink, sync_dir};
 use crate::torch;
 use crate::weights::hf::{self, SpecialTokens};
-use crate::weights::safetensors;
+use crate::weights::{Adapter, peft, safetensors};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::{
@@ -64,9 +64,7 @@ impl Checkpointer {
             fs::remove_dir_all(dir)?; // left by a process that was killed
         }
         create_dir_all(dir)?;
-        let tokenizer = self.identity.tokenizer.as_deref();
-        let special = tokenizer.map_or_else(SpecialTokens::default, SpecialTokens::of);
-        hf::save(dir, store, &self.identity.model, &special, Kind::Float)?;
+        self.fill_weights(dir, store)?;
         if let Some(tokenizer) = &self.identity.tokenizer {
             tokenizer.write_to(dir)?;
         }
@@ -76,6 +74,17 @@ impl Checkpointer {
         config.write_all(self.identity.config_toml.as_bytes())?;
         config.commit()?;
         layout::seal(dir, state)
+    }
+
+    /// A Hugging Face folder, or the adapters alone.
+    fn fill_weights(&self, dir: &Path, store: &nn::VarStore) -> Result<()> {
+        if let Some(AdapterIdentity { options, base }) = &self.identity.adapter {
+            let adapter = Adapter::of(store, options.clone(), dir);
+            return peft::save(dir, &adapter, &base.to_string_lossy());
+        }
+        let tokenizer = self.identity.tokenizer.as_deref();
+        let special = tokenizer.map_or_else(SpecialTokens::default, SpecialTokens::of);
+        hf::save(dir, store, &self.identity.model, &special, Kind::Float)
     }
 
     fn publish(&self, dir: &Path, standing: Standing) -> Result<()> {

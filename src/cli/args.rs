@@ -38,7 +38,12 @@ pub(super) enum Verb {
     #[command(
         after_help = "Example:\n  llama-train pretrain --config configs/quickstart.toml --set run.name=first"
     )]
-    Pretrain(Pretrain),
+    Pretrain(Training),
+    /// Tune a model on conversations
+    #[command(
+        after_help = "Example:\n  llama-train sft --init-from runs/books/checkpoints/best --set data.path=data/chats --set run.name=chat"
+    )]
+    Sft(Training),
     /// Write text with a checkpoint
     #[command(
         after_help = "Example:\n  llama-train generate --checkpoint runs/quickstart/checkpoints/best --prompt 'def '"
@@ -158,8 +163,9 @@ pub(super) struct PrepTokenizer {
     pub(super) out: PathBuf,
 }
 
+/// Flags of the verbs that train.
 #[derive(Debug, Args)]
-pub(super) struct Pretrain {
+pub(super) struct Training {
     #[command(flatten)]
     pub(super) common: Common,
     /// Start from the weights of this Hugging Face folder or checkpoint

@@ -5,8 +5,9 @@ mod assignments;
 mod model_args;
 mod requests;
 
-use crate::commands::Output;
-use crate::config::BadRequest;
+use crate::commands::original_checkpoint::Stage;
+use crate::commands::{Output, pretrain, sft};
+use crate::config::{BadRequest, Purpose};
 use crate::dist::LaunchEnv;
 use crate::{logging, torch};
 use args::{Cli, Common, PrepData, Verb};
@@ -43,6 +44,9 @@ fn finish(output: &Output, json: bool) -> ExitCode {
     } else {
         output.text.clone()
     };
+    if text.is_empty() {
+        return ExitCode::from(output.exit_code);
+    }
     match writeln!(io::stdout(), "{text}") {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             log::error!("stdout: {error}");
@@ -57,7 +61,7 @@ impl Verb {
         match self {
             Self::PrepData(PrepData::Pretrain(args)) => &args.common,
             Self::PrepData(PrepData::Tokenizer(args)) => &args.common,
-            Self::Pretrain(args) => &args.common,
+            Self::Pretrain(args) | Self::Sft(args) => &args.common,
             Self::Generate(args) => &args.common,
             Self::Bench(args) => &args.common,
             Self::Doctor(args) => &args.common,
@@ -72,7 +76,10 @@ impl Verb {
         match self {
             Self::PrepData(PrepData::Pretrain(args)) => args.run(),
             Self::PrepData(PrepData::Tokenizer(args)) => args.run(),
-            Self::Pretrain(args) => args.run(),
+            Self::Pretrain(args) => {
+                pretrain::run(&args.request(Purpose::Pretrain, Stage::Pretrain)?)
+            }
+            Self::Sft(args) => sft::run(&args.request(Purpose::Sft, Stage::Instruct)?),
             Self::Generate(args) => args.run(),
             Self::Bench(args) => args.run(),
             Self::Doctor(args) => args.run(),

@@ -50,6 +50,12 @@ pub(super) struct Generate {
     /// Text to continue; may be given several times
     #[arg(long, value_name = "TEXT")]
     pub(super) prompt: Vec<String>,
+    /// Prompts are messages to answer, in the tokenizer's chat format; sft.system_prompt goes before
+    #[arg(long)]
+    pub(super) chat: bool,
+    /// Hold a conversation on the terminal, a message a line
+    #[arg(long, conflicts_with_all = ["prompt", "json"])]
+    pub(super) interactive: bool,
     /// Tokens to generate per prompt
     #[arg(long, value_name = "N")]
     pub(super) max_new_tokens: Option<usize>,

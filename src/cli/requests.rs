@@ -1,18 +1,17 @@
 //! From flags to what the verbs take.
 
 use super::args::{
-    Bench, Common, Doctor, Input, Original, Plan, PrepPretrain, PrepTokenizer, Pretrain, Report,
+    Bench, Common, Doctor, Input, Original, Plan, PrepPretrain, PrepTokenizer, Report, Training,
 };
 use super::assignments::{self, Assignments};
 use super::model_args::{Eval, Export, Generate};
 use crate::checkpoint::ResumeFrom;
 use crate::commands::original_checkpoint::{OriginalCheckpoint, Stage};
 use crate::commands::training::TrainingRequest;
-use crate::commands::{
-    Output, bench, doctor, eval, export, generate, plan, prep_data, pretrain, report,
-};
+use crate::commands::{Output, bench, doctor, eval, export, generate, plan, prep_data, report};
 use crate::config::{Config, Purpose, Sources};
 use crate::data::Split;
+use crate::tokenizer::PromptStyle;
 use anyhow::Result;
 use std::path::PathBuf;
 use tch::Kind;
@@ -101,20 +100,21 @@ impl Original {
     }
 }
 
-impl Pretrain {
-    pub(super) fn run(&self) -> Result<Output> {
+impl Training {
+    /// What the verb of this stage is asked to do.
+    pub(super) fn request(&self, purpose: Purpose, stage: Stage) -> Result<TrainingRequest> {
         let mut flags = Assignments::default();
         flags.text("--init-from", "model.init_from", self.init_from.as_ref());
         let resume = self.resume.as_deref().map(|from| match from {
             "latest" => ResumeFrom::Latest,
             dir => ResumeFrom::Path(dir.into()),
         });
-        let mut config = self.common.load(flags, Purpose::Pretrain)?;
+        let mut config = self.common.load(flags, purpose)?;
         let start_step = match self.original.given() {
-            Some(given) => given.start(&mut config, Stage::Pretrain, self.start_step)?,
+            Some(given) => given.start(&mut config, stage, self.start_step)?,
             None => self.start_step,
         };
-        pretrain::run(&TrainingRequest {
+        Ok(TrainingRequest {
             config,
             resume,
             reset_optimizer: self.reset_optimizer,
@@ -154,6 +154,16 @@ impl Generate {
             lora_alpha: config.lora.alpha,
             tokenizer: config.tokenizer.path.map(PathBuf::from),
             options: config.generate,
+            style: match self.chat || self.interactive {
+                true => PromptStyle::Chat {
+                    system_prompt: config.sft.system_prompt,
+                },
+                false => PromptStyle::Text,
+            },
+            turns: match self.interactive {
+                true => generate::Turns::Many,
+                false => generate::Turns::One,
+            },
             device: config.run.device,
             precision: config.train.precision,
             threads: config.run.threads,

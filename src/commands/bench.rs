@@ -7,6 +7,7 @@ use crate::data::RandomTokens;
 use crate::dist::{LaunchEnv, Rendezvous};
 use crate::metrics::{MetricSink, Record, peak_memory_bytes};
 use crate::objective::CausalLm;
+use crate::tokenizer::PromptStyle;
 use crate::torch;
 use crate::train::{BatchPlan, Parts, RunFolder, RunPlan, Speed, Start, prepare_device};
 use anyhow::Result;
@@ -37,9 +38,9 @@ pub fn run(request: &Request) -> Result<Output> {
     let steps = request.warmup + request.steps;
     let plan = RunPlan::new(&model, &batch, u64::from(u32::MAX), steps as i64);
     let rendezvous = Rendezvous::meet(launch, config.dist.clone())?;
-    let device = prepare_device(&config, rendezvous.launch())?;
+    let device = prepare_device(&config.run, rendezvous.launch())?;
     let group = rendezvous.group(device)?;
-    let mut trainer = parts(&config, model, plan).assemble(CausalLm, device, group)?;
+    let mut trainer = parts(&config, model, batch, plan).assemble(CausalLm, device, group)?;
     let timings = Timings::default();
     trainer.sinks.push(Box::new(timings.clone()));
     trainer.run()?;
@@ -61,7 +62,12 @@ fn without_side_effects(config: &Config) -> Config {
     }
 }
 
-fn parts(config: &Config, model: ModelConfig, plan: RunPlan) -> Parts<'_, RandomTokens> {
+fn parts(
+    config: &Config,
+    model: ModelConfig,
+    batch: BatchPlan,
+    plan: RunPlan,
+) -> Parts<'_, RandomTokens> {
     let random = |rows: u64| {
         let vocab_size = model.vocab_size.unsigned_abs();
         Arc::new(RandomTokens {
@@ -73,9 +79,12 @@ fn parts(config: &Config, model: ModelConfig, plan: RunPlan) -> Parts<'_, Random
     Parts {
         config,
         init_from: None,
+        base: None,
         tokenizer: None,
+        prompts: PromptStyle::Text,
         train: random(u64::from(u32::MAX)),
         val: random(0),
+        batch,
         plan,
         folder: RunFolder::new(Path::new("."), ""),
         start: Start::Fresh,

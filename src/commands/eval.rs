@@ -1,9 +1,12 @@
 //! `llama-train eval`: how good a checkpoint is.
 
-use super::Output;
+use super::{Output, fit};
 use crate::bad_request;
 use crate::config::{Config, ModelConfig};
-use crate::data::{Dataset, PreparedFolder, Split, TokenDataset};
+use crate::data::manifest::Kind;
+use crate::data::{
+    Dataset, InstructDataset, PreparedFolder, RowLayout, Split, TokenBatch, TokenDataset,
+};
 use crate::dist::{LaunchEnv, Rendezvous};
 use crate::eval::{Loss, RowScore, Rows, score_rows};
 use crate::storage::AtomicFile;
@@ -34,6 +37,9 @@ pub struct Request {
     pub details: Option<PathBuf>,
 }
 
+/// Windows or conversations.
+type Scored = Box<dyn Dataset<Batch = TokenBatch>>;
+
 /// Loads the model and scores it.
 ///
 /// # Errors
@@ -43,29 +49,28 @@ pub fn run(request: &Request) -> Result<Output> {
     let adapter = request.adapter.as_deref();
     let pretrained = Pretrained::open(&request.checkpoint, adapter, config.lora.alpha)?;
     let dataset = open_data(request, &pretrained)?;
-    let details = request.details.as_deref();
     let rendezvous = Rendezvous::meet(LaunchEnv::read()?, config.dist.clone())?;
-    let device = prepare_device(config, rendezvous.launch())?;
+    let device = prepare_device(&config.run, rendezvous.launch())?;
     let group = rendezvous.group(device)?;
     let model = pretrained.model(device, compute_kind(config.train.precision, device))?;
-    let limit = if config.eval.limit == 0 {
-        u64::MAX
-    } else {
-        config.eval.limit
+    let limit = match config.eval.limit {
+        0 => u64::MAX,
+        limit => limit,
     };
     let rows = Rows {
         count: dataset.len().min(limit),
         batch_size: config.train.micro_batch_size,
     };
-    let scores = score_rows(&model, device, &dataset, rows, group.as_ref())?;
+    let scores = score_rows(&model, device, dataset.as_ref(), rows, group.as_ref())?;
+    let details = request.details.as_deref();
     if let Some(details) = details.filter(|_| group.rank() == 0) {
         write_details(details, &scores)?;
     }
     Ok(output(&scores))
 }
 
-/// Windows of the split that is asked for.
-fn open_data(request: &Request, pretrained: &Pretrained) -> Result<TokenDataset> {
+/// What the split holds: windows of a text, or one conversation a row.
+fn open_data(request: &Request, pretrained: &Pretrained) -> Result<Scored> {
     let config = &request.config;
     if config.eval.tasks.is_empty() {
         return Err(bad_request!(
@@ -77,9 +82,19 @@ fn open_data(request: &Request, pretrained: &Pretrained) -> Result<TokenDataset>
     })?;
     let (split, model) = (request.split, pretrained.config());
     let data = PreparedFolder::open(dir, split)?;
-    check_fits(request, pretrained, dir, &data)?;
-    let seq_len = seq_len(request, model)?;
-    let dataset = TokenDataset::new(data.into_shards(), seq_len, model.vocab_size);
+    let given = config.tokenizer.path.as_deref().map(Path::new);
+    let tokenizer = pretrained.tokenizer(given).ok();
+    let kind = data.kind().unwrap_or(Kind::Pretrain);
+    fit::check(dir, &data, kind, model, tokenizer.as_ref())?;
+    let seq_len = seq_len(request, kind, model)?;
+    let dataset: Scored = match kind {
+        Kind::Pretrain => Box::new(TokenDataset::new(
+            data.into_shards(),
+            seq_len,
+            model.vocab_size,
+        )),
+        Kind::Instruct => Box::new(open_conversations(data, seq_len, model, config)?),
+    };
     match dataset.is_empty() {
         true => Err(bad_request!(
             "{}: the {split} split has no window of {seq_len} tokens; lower --seq-len, or name another --split",
@@ -89,27 +104,32 @@ fn open_data(request: &Request, pretrained: &Pretrained) -> Result<TokenDataset>
     }
 }
 
-fn check_fits(
-    request: &Request,
-    pretrained: &Pretrained,
-    dir: &Path,
-    data: &PreparedFolder,
-) -> Result<()> {
-    let given = request.config.tokenizer.path.as_deref().map(Path::new);
-    let tokenizer = pretrained.tokenizer(given).ok();
-    super::training::check_same_tokenizer(dir, Some(data), tokenizer.as_ref())?;
-    let vocab_size = pretrained.config().vocab_size;
-    match data.vocab_size() {
-        Some(size) if size as i64 > vocab_size => Err(bad_request!(
-            "{}: the data has a vocabulary of {size}, the model one of {vocab_size}; prepare the data with the model's \
-             tokenizer",
-            dir.display()
-        )),
-        _ => Ok(()),
+fn open_conversations(
+    data: PreparedFolder,
+    seq_len: u64,
+    model: &ModelConfig,
+    config: &Config,
+) -> Result<InstructDataset> {
+    let shards = data.into_instruct_shards()?;
+    let too_long = config.sft.on_too_long;
+    let dataset = InstructDataset::new(
+        shards,
+        seq_len,
+        model.vocab_size,
+        RowLayout::Padded,
+        too_long,
+    )?;
+    if dataset.too_long() > 0 {
+        log::warn!(
+            "{} conversations are longer than {seq_len} tokens (sft.on_too_long)",
+            dataset.too_long()
+        );
     }
+    Ok(dataset)
 }
 
-fn seq_len(request: &Request, model: &ModelConfig) -> Result<u64> {
+/// Conversations are taken whole, as far as the model can read them.
+fn seq_len(request: &Request, kind: Kind, model: &ModelConfig) -> Result<u64> {
     let longest = model.max_seq_len.unsigned_abs();
     match request.seq_len {
         Some(seq_len) if seq_len > longest => Err(bad_request!(
@@ -117,6 +137,7 @@ fn seq_len(request: &Request, model: &ModelConfig) -> Result<u64> {
         )),
         Some(0) => Err(bad_request!("--seq-len 0: must be at least 1")),
         Some(seq_len) => Ok(seq_len),
+        None if kind == Kind::Instruct => Ok(longest),
         None => Ok(longest.min(SEQ_LEN.unsigned_abs())),
     }
 }

@@ -1,11 +1,13 @@
 //! `llama-train generate`: text from any checkpoint.
 
 use super::Output;
+use super::converse::converse;
 use crate::bad_request;
 use crate::config::{DeviceChoice, GenerateConfig, Precision};
 use crate::dist::LaunchEnv;
 use crate::generate::{Completion, EndedBy, generate, tokens_needed};
 use crate::model::Transformer;
+use crate::tokenizer::{PromptStyle, Tokenizer};
 use crate::torch;
 use crate::train::compute_kind;
 use crate::weights::Pretrained;
@@ -26,6 +28,10 @@ pub struct Request {
     pub tokenizer: Option<PathBuf>,
     /// Which texts to continue, and how.
     pub options: GenerateConfig,
+    /// What the prompts are.
+    pub style: PromptStyle,
+    /// How often one is asked for.
+    pub turns: Turns,
     /// On what.
     pub device: DeviceChoice,
     /// In which arithmetic.
@@ -34,45 +40,55 @@ pub struct Request {
     pub threads: usize,
 }
 
-/// Loads the model and continues the prompts.
+/// How long it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turns {
+    /// Each prompt once.
+    One,
+    /// Until there is no more input.
+    Many,
+}
+
+/// Loads the model and continues the prompts, or holds a conversation.
 ///
 /// # Errors
 /// A bad request when there is no prompt or no model; later what the files or the device do.
 pub fn run(request: &Request) -> Result<Output> {
-    if request.options.prompts.is_empty() {
+    if request.options.prompts.is_empty() && request.turns == Turns::One {
         return Err(bad_request!(
-            "no prompt: give one or more with --prompt TEXT, or set generate.prompts"
+            "no prompt: give one or more with --prompt TEXT, or set generate.prompts; or talk with --interactive"
         ));
     }
     let adapter = request.adapter.as_deref();
     let pretrained = Pretrained::open(&request.checkpoint, adapter, request.lora_alpha)?;
     let tokenizer = pretrained.tokenizer(request.tokenizer.as_deref())?;
-    let prompts: Result<Vec<_>> = request
-        .options
-        .prompts
-        .iter()
-        .map(|prompt| tokenizer.encode_prompt(prompt))
-        .collect();
-    let prompts = prompts?;
+    if request.turns == Turns::Many {
+        let model = load_model(request, &pretrained)?;
+        return converse(&model, &tokenizer, &request.options, &request.style);
+    }
+    let encode = |prompt: &String| request.style.encode(&tokenizer, prompt);
+    let prompts = request.options.prompts.iter().map(encode);
+    let prompts = prompts.collect::<Result<Vec<_>>>()?;
     let longest = pretrained.config().max_seq_len;
     tokens_needed(&prompts, request.options.max_new_tokens, longest)?;
     let model = load_model(request, &pretrained)?;
     let completions =
         torch::catch(|| generate(&model, &prompts, &request.options, &tokenizer.stop_tokens()))?;
-    let mut written = Vec::new();
-    for (prompt, completion) in request.options.prompts.iter().zip(&completions) {
-        written.push((prompt, tokenizer.decode(&completion.tokens)?, completion));
+    output(request, &completions, &tokenizer)
+}
+
+fn output(request: &Request, completions: &[Completion], tokenizer: &Tokenizer) -> Result<Output> {
+    let (mut texts, mut values) = (Vec::new(), Vec::new());
+    for (prompt, completion) in request.options.prompts.iter().zip(completions) {
+        let text = tokenizer.decode(&completion.tokens)?;
+        values.push(completion_json(prompt, &text, completion));
+        texts.push(match request.style {
+            PromptStyle::Text => format!("{prompt}{text}"),
+            PromptStyle::Chat { .. } => text,
+        });
     }
-    let texts: Vec<String> = written
-        .iter()
-        .map(|(prompt, text, _)| format!("{prompt}{text}"))
-        .collect();
-    let completions: Vec<Value> = written
-        .iter()
-        .map(|(prompt, text, completion)| completion_json(prompt, text, completion))
-        .collect();
     Ok(Output {
-        json: json!({ "completions": completions }),
+        json: json!({ "completions": values }),
         text: texts.join("\n\n"),
         exit_code: 0,
     })

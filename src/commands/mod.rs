@@ -1,15 +1,18 @@
 //! One verb, one file.
 
 pub mod bench;
+mod converse;
 pub mod doctor;
 pub mod eval;
 pub mod export;
+pub mod fit;
 pub mod generate;
 pub mod original_checkpoint;
 pub mod plan;
 pub mod prep_data;
 pub mod pretrain;
 pub mod report;
+pub mod sft;
 mod summary;
 pub mod training;
 mod wandb;

@@ -1,14 +1,16 @@
 //! `llama-train pretrain`: from raw text or a folder of tokens to a model.
 
 use super::training::{self, TrainingRequest};
-use super::{Output, prep_data};
+use super::{Output, fit, prep_data};
 use crate::bad_request;
 use crate::config::{Config, ModelConfig};
+use crate::data::manifest::Kind;
 use crate::data::{Dataset, Manifest, PreparedFolder, Split, TokenDataset};
 use crate::dist::Rendezvous;
 use crate::objective::CausalLm;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{PromptStyle, Tokenizer};
 use crate::train::{BatchPlan, Parts, RunFolder, RunPlan};
+use crate::weights::Pretrained;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,27 +35,24 @@ fn check<'a>(
     let start = request.start();
     training::check_folder(&folder, &start, rendezvous)?;
     let dir = data_folder(config)?;
-    let source = training::model_folder(config, &folder, &start)?;
-    let of_source = source.as_deref().map(training::shape_of).transpose()?;
+    let source = training::model_source(config, &folder, &start)?;
     let data = if request.dry_run && will_be_prepared(config, &dir)? {
         None
     } else {
         Some(rendezvous.rank_zero_first("data", || open_data(config, &dir))?)
     };
     let train = data.as_ref().map(|(train, _)| train);
-    let tokenizer = training::find_tokenizer(config, source.as_deref(), &dir)?;
-    training::check_same_tokenizer(&dir, train, tokenizer.as_deref())?;
-    let model = match of_source {
-        Some(model) => model,
-        None => {
-            let vocab_size = vocab_size(config, train, tokenizer.as_deref());
-            let seq_len = config.train.seq_len as i64;
-            config.model.resolve(vocab_size, seq_len)?
-        }
-    };
-    check_model(config, &model, &dir, train)?;
-    if data.is_some() {
-        training::check_samples(&config.generate, tokenizer.as_deref(), model.max_seq_len)?;
+    let tokenizer = training::find_tokenizer(config, source.as_ref(), &dir)?;
+    let model = shape(config, source.as_ref(), train, tokenizer.as_deref())?;
+    fit::check_seq_len(config.train.seq_len, &model)?;
+    if let Some(train) = train {
+        fit::check(&dir, train, Kind::Pretrain, &model, tokenizer.as_deref())?;
+        training::check_samples(
+            &config.generate,
+            tokenizer.as_deref(),
+            &PromptStyle::Text,
+            model.max_seq_len,
+        )?;
     }
     let (train, val) = windows(config, &dir, data, model.vocab_size)?;
     let batch = BatchPlan::new(&config.train, rendezvous.launch().world_size);
@@ -62,15 +61,36 @@ fn check<'a>(
         config,
         model,
         init_from: training::init_from(config),
+        base: training::base_of(config, source.as_ref())?,
         tokenizer,
+        prompts: PromptStyle::Text,
         train,
         val,
+        batch,
         plan,
         folder,
         start,
         start_step: request.start_step,
         moments: request.moments(),
     })
+}
+
+/// The shape of the weights to start from, else of `[model]` for the data's vocabulary.
+fn shape(
+    config: &Config,
+    source: Option<&Pretrained>,
+    data: Option<&PreparedFolder>,
+    tokenizer: Option<&Tokenizer>,
+) -> Result<ModelConfig> {
+    match source {
+        Some(source) => Ok(source.config().clone()),
+        None => {
+            let vocab_size = vocab_size(config, data, tokenizer);
+            config
+                .model
+                .resolve(vocab_size, config.train.seq_len as i64)
+        }
+    }
 }
 
 /// The windows of both splits; of none where the data is still to be prepared.
@@ -148,28 +168,4 @@ fn vocab_size(
         .or_else(of_tokenizer)
         .or_else(to_be_trained);
     size.and_then(|size| i64::try_from(size).ok())
-}
-
-fn check_model(
-    config: &Config,
-    model: &ModelConfig,
-    dir: &Path,
-    data: Option<&PreparedFolder>,
-) -> Result<()> {
-    if config.train.seq_len as i64 > model.max_seq_len {
-        return Err(bad_request!(
-            "train.seq_len = {} is longer than the model's max_seq_len of {}",
-            config.train.seq_len,
-            model.max_seq_len
-        ));
-    }
-    match data.and_then(PreparedFolder::vocab_size) {
-        Some(size) if size as i64 > model.vocab_size => Err(bad_request!(
-            "{}: the data has a vocabulary of {size}, the model one of {}; prepare the data with the model's tokenizer, \
-             or set model.vocab_size",
-            dir.display(),
-            model.vocab_size
-        )),
-        _ => Ok(()),
-    }
 }

@@ -4,17 +4,18 @@ use super::wandb::{self, Reporting};
 use super::{Output, summary};
 use crate::bad_request;
 use crate::checkpoint::{self, Moments, ResumeFrom};
-use crate::config::{Config, GenerateConfig, ModelConfig};
-use crate::data::{Dataset, PreparedFolder};
+use crate::config::{Config, GenerateConfig};
+use crate::data::Dataset;
 use crate::dist::{LaunchEnv, Rendezvous};
 use crate::generate::tokens_needed;
 use crate::logging;
 use crate::metrics::{ConsoleSink, JsonlSink, MetricSink};
 use crate::objective::Objective;
-use crate::tokenizer::{self, Tokenizer};
+use crate::tokenizer::{self, PromptStyle, Tokenizer};
 use crate::train::{Parts, RunFolder, RunPlan, Start, prepare_device};
 use crate::weights::Pretrained;
 use anyhow::{Context, Result};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,12 +58,16 @@ pub fn init_from(config: &Config) -> Option<PathBuf> {
     config.model.init_from.as_ref().map(PathBuf::from)
 }
 
-/// The folder that says what the model is: the newest readable checkpoint where a run is resumed, else the weights it
-/// starts from; none where `[model]` alone does.
+/// What says what the model is: the newest readable checkpoint where a run is resumed, else the weights it starts from;
+/// none where `[model]` alone does.
 ///
 /// # Errors
-/// A bad request when the checkpoint asked for is missing.
-pub fn model_folder(config: &Config, folder: &RunFolder, start: &Start) -> Result<Option<PathBuf>> {
+/// A bad request when the checkpoint asked for is missing, or there is nothing to adapt.
+pub fn model_source(
+    config: &Config,
+    folder: &RunFolder,
+    start: &Start,
+) -> Result<Option<Pretrained>> {
     let checkpoints = match start {
         Start::Fresh => Vec::new(),
         Start::Resume(ResumeFrom::Latest) => checkpoint::newest_first(&folder.checkpoints())?,
@@ -74,17 +79,25 @@ pub fn model_folder(config: &Config, folder: &RunFolder, start: &Start) -> Resul
             ));
         }
     };
-    let readable = checkpoints.into_iter().find(|dir| shape_of(dir).is_ok());
-    Ok(readable.or_else(|| init_from(config)))
+    let open = |path: &Path| Pretrained::open(path, None, config.lora.alpha);
+    let readable = checkpoints.iter().find_map(|dir| open(dir).ok());
+    match (readable, init_from(config)) {
+        (Some(checkpoint), _) => Ok(Some(checkpoint)),
+        (None, Some(path)) => open(&path).map(Some),
+        (None, None) if config.lora.enabled => Err(bad_request!(
+            "lora.enabled: name the model to adapt with --init-from (model.init_from)"
+        )),
+        (None, None) => Ok(None),
+    }
 }
 
-/// The shape of a model on disk.
+/// The model below the adapters that are trained, by a path that is good from anywhere.
 ///
 /// # Errors
-/// A bad request when there is none; an error when it cannot be understood.
-pub fn shape_of(path: &Path) -> Result<ModelConfig> {
-    let any_scale = 1.0; // an adapter's, which has no part in the shape
-    Ok(Pretrained::open(path, None, any_scale)?.config().clone())
+/// When it is not there any more.
+pub fn base_of(config: &Config, source: Option<&Pretrained>) -> Result<Option<PathBuf>> {
+    let base = source.filter(|_| config.lora.enabled).map(Pretrained::base);
+    Ok(base.map(fs::canonicalize).transpose()?)
 }
 
 /// The tokenizer that goes with the model: `tokenizer.path`, else the one beside the weights, else the data's own.
@@ -94,13 +107,13 @@ pub fn shape_of(path: &Path) -> Result<ModelConfig> {
 /// When its file cannot be read.
 pub fn find_tokenizer(
     config: &Config,
-    model: Option<&Path>,
+    model: Option<&Pretrained>,
     data: &Path,
 ) -> Result<Option<Arc<Tokenizer>>> {
     let beside = |dir: &Path| tokenizer::is_in(dir).then(|| dir.to_owned());
     let path = config.tokenizer.path.as_ref().map(PathBuf::from);
     let path = path
-        .or_else(|| model.and_then(beside))
+        .or_else(|| model?.tokenizer_folder().map(Path::to_owned))
         .or_else(|| beside(data));
     path.map(|path| Ok(Arc::new(Tokenizer::load(&path)?)))
         .transpose()
@@ -113,6 +126,7 @@ pub fn find_tokenizer(
 pub fn check_samples(
     config: &GenerateConfig,
     tokenizer: Option<&Tokenizer>,
+    style: &PromptStyle,
     max_seq_len: i64,
 ) -> Result<()> {
     if config.every == 0 || config.prompts.is_empty() {
@@ -124,7 +138,7 @@ pub fn check_samples(
         );
         return Ok(());
     };
-    let encode = |prompt: &String| tokenizer.encode_prompt(prompt);
+    let encode = |prompt: &String| style.encode(tokenizer, prompt);
     let prompts = config
         .prompts
         .iter()
@@ -134,37 +148,13 @@ pub fn check_samples(
     Ok(())
 }
 
-/// Refuses data that was made with another tokenizer than the model's.
-///
-/// # Errors
-/// A bad request that names both.
-pub fn check_same_tokenizer(
-    dir: &Path,
-    data: Option<&PreparedFolder>,
-    tokenizer: Option<&Tokenizer>,
-) -> Result<()> {
-    match (
-        data.and_then(PreparedFolder::tokenizer_fingerprint),
-        tokenizer,
-    ) {
-        (Some(of_data), Some(tokenizer)) if of_data != tokenizer.fingerprint() => {
-            Err(bad_request!(
-                "{}: the data was made with another tokenizer (fingerprint {of_data}, the model's is {}); prepare the data \
-             again with --tokenizer set to the model's",
-                dir.display(),
-                tokenizer.fingerprint()
-            ))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Waits for the other ranks, unless nothing will be trained.
 ///
 /// # Errors
 /// When a rank does not come.
 pub fn meet(request: &TrainingRequest) -> Result<Rendezvous> {
     let (launch, config) = (LaunchEnv::read()?, request.config.dist.clone());
+    reporting(request, &launch)?; // a missing key is said before data is prepared
     match request.dry_run {
         true => Ok(Rendezvous::without_others(launch, config)),
         false => Rendezvous::meet(launch, config),
@@ -197,16 +187,13 @@ where
     O: Objective<Batch = D::Batch>,
     D: Dataset,
 {
-    let is_first = rendezvous.launch().rank == 0;
-    let reporting = rendezvous.rank_zero_first("wandb", || match is_first {
-        true => Reporting::of(&request.config.wandb),
-        false => Ok(Reporting::Disabled),
-    })?;
     if request.dry_run {
         return dry_run_output(&parts.plan);
     }
+    let is_first = rendezvous.launch().rank == 0;
+    let reporting = reporting(request, rendezvous.launch())?;
     rendezvous.rank_zero_first("wandb key", || reporting.check())?;
-    let device = prepare_device(parts.config, rendezvous.launch())?;
+    let device = prepare_device(&parts.config.run, rendezvous.launch())?;
     let folder = parts.folder.clone();
     let max_steps = parts.plan.max_steps;
     rendezvous.rank_zero_first("run folder", || {
@@ -231,6 +218,14 @@ where
         summary.and_then(|summary| summary::output(folder.path(), &trainer.state, &summary));
     finish(&mut trainer.sinks, &output);
     output
+}
+
+/// Where rank 0 reports to besides the run folder.
+fn reporting(request: &TrainingRequest, launch: &LaunchEnv) -> Result<Reporting> {
+    match launch.rank {
+        0 => Reporting::of(&request.config.wandb),
+        _ => Ok(Reporting::Disabled),
+    }
 }
 
 /// A sink that cannot end well changes nothing about the run.

@@ -85,6 +85,18 @@ choices! {
 }
 
 choices! {
+    /// What becomes of an example that is longer than a row.
+    OnTooLong {
+        /// It is left out, and counted.
+        Drop = "drop",
+        /// Its end is cut off.
+        Truncate = "truncate",
+        /// It is an error.
+        Error = "error",
+    }
+}
+
+choices! {
     /// Losses over preferences.
     DpoLoss {
         /// The paper's; with label smoothing, cDPO.

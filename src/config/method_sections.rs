@@ -1,14 +1,26 @@
 //! The sections of methods, evaluation and reporting.
 
-use super::choices::{DistillKind, DistillOn, DpoLoss, WandbMode};
+use super::choices::{DistillKind, DistillOn, DpoLoss, OnTooLong, WandbMode};
 use super::section::section;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 section! {
-    /// Low-rank adapters (Hu et al. 2021).
+    /// Tuning on conversations.
+    SftConfig in "sft" {
+        /// A row holds whole examples, as many as fit; each sees itself alone. Without it, a row is one example.
+        packing: bool = true,
+        /// What becomes of an example that is longer than `train.seq_len`: "drop", "truncate" or "error".
+        on_too_long: OnTooLong = OnTooLong::Drop,
+        /// System message of conversations that have none, when data is prepared and when text is generated.
+        system_prompt: Option<String> = None,
+    }
+}
+
+section! {
+    /// Low-rank adapters (Hu et al. 2021): `W x + alpha / rank · B A dropout(x)`, W frozen. They are not decayed.
     LoraConfig in "lora" {
-        /// Train adapters in place of the weights: not in this version.
+        /// Train adapters in place of the weights.
         enabled: bool = false,
         /// Rank of the two matrices.
         rank: i64 = 16,
@@ -16,7 +28,7 @@ section! {
         alpha: f64 = 8.0,
         /// Dropout before the adapter.
         dropout: f64 = 0.05,
-        /// Matrices that get an adapter, as `wq` or `q_proj`.
+        /// Matrices that get an adapter, as `wq wk wv wo w1 w2 w3` or as `q_proj` and so on.
         target_modules: Vec<String> = ["wq", "wk", "wv", "wo", "w1", "w3"].map(String::from).into(),
     }
 }

@@ -5,6 +5,7 @@ mod choices;
 mod environment;
 mod error;
 mod load;
+mod lora;
 mod method_sections;
 mod model;
 mod origin;
@@ -19,13 +20,15 @@ mod variable;
 
 pub use cadence::Cadence;
 pub use choices::{
-    Auto, Dedup, DeviceChoice, DistillKind, DistillOn, DpoLoss, Precision, Recompute, ScheduleKind,
-    TokenizerBackend, WandbMode,
+    Auto, Dedup, DeviceChoice, DistillKind, DistillOn, DpoLoss, OnTooLong, Precision, Recompute,
+    ScheduleKind, TokenizerBackend, WandbMode,
 };
 pub use environment::machine_variable;
 pub use error::{BadRequest, refuse_hub};
 pub use load::{Assignment, Sources};
-pub use method_sections::{DistillConfig, DpoConfig, EvalConfig, LoraConfig, WandbConfig};
+pub use method_sections::{
+    DistillConfig, DpoConfig, EvalConfig, LoraConfig, SftConfig, WandbConfig,
+};
 pub use model::{ModelConfig, RopeScaling};
 pub use original_env::Purpose;
 pub use presets::{PRESETS, preset};
@@ -62,6 +65,8 @@ pub struct Config {
     pub dist: DistConfig,
     /// `[checkpoint]`
     pub checkpoint: CheckpointConfig,
+    /// `[sft]`
+    pub sft: SftConfig,
     /// `[lora]`
     pub lora: LoraConfig,
     /// `[dpo]`
@@ -78,7 +83,7 @@ pub struct Config {
 
 impl Config {
     /// The sections, each by its table's name.
-    pub(crate) fn sections_mut(&mut self) -> [&mut dyn Section; 16] {
+    pub(crate) fn sections_mut(&mut self) -> [&mut dyn Section; 17] {
         [
             &mut self.prepare,
             &mut self.run,
@@ -90,6 +95,7 @@ impl Config {
             &mut self.validate,
             &mut self.dist,
             &mut self.checkpoint,
+            &mut self.sft,
             &mut self.lora,
             &mut self.dpo,
             &mut self.distill,

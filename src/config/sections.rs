@@ -132,6 +132,9 @@ section! {
         max_steps: i64 = -1,
         /// Tokens per optimizer step over all ranks (default: no accumulation).
         total_batch_tokens: Option<u64> = None,
+        /// Examples per optimizer step over all ranks, in place of tokens where a row is one example (default: no
+        /// accumulation).
+        total_batch_examples: Option<u64> = None,
         /// Rows per forward pass and rank.
         micro_batch_size: u64 = 4,
         /// Tokens per row.

@@ -21,19 +21,17 @@ pub(super) fn problems(config: &Config) -> Result<Vec<Problem>> {
     optim(&config.optim, &mut problems);
     generate(config, &mut problems);
     dist(&config.dist, &mut problems);
+    problems.extend(config.lora.problems());
     not_yet(config, &mut problems);
     Ok(problems)
 }
 
 /// What is asked for and not built yet is said, not passed over.
 fn not_yet(config: &Config, problems: &mut Vec<Problem>) {
-    let asked = [
-        ("lora.enabled", config.lora.enabled),
-        (
-            "eval.tasks",
-            config.eval.tasks.iter().any(|task| task != "loss"),
-        ),
-    ];
+    let asked = [(
+        "eval.tasks",
+        config.eval.tasks.iter().any(|task| task != "loss"),
+    )];
     for (key, asked) in asked {
         require(problems, key, !asked, "this version cannot do that yet");
     }
@@ -189,22 +187,32 @@ fn batch(config: &TrainConfig, world_size: u64, problems: &mut Vec<Problem>) {
         at_once <= MOST_TOKENS,
         format!("{at_once} tokens at once are beyond any machine; check train.seq_len as well"),
     );
-    if let Some(total) = config
-        .total_batch_tokens
-        .filter(|total| at_once > 0 && (*total == 0 || total % at_once != 0))
-    {
-        let below = total / at_once * at_once;
-        let nearest = match below {
-            0 => format!("{at_once} works"),
-            _ => format!("{below} and {} work", below + at_once),
-        };
-        problems.push((
-            "train.total_batch_tokens",
-            format!(
-                "{total} is not a multiple of micro_batch_size {} x seq_len {} x world size {world_size} = {at_once}; {nearest}",
-                config.micro_batch_size, config.seq_len
-            ),
-        ));
+    let sizes = format!("micro_batch_size {}", config.micro_batch_size);
+    let (tokens, examples) = (config.total_batch_tokens, config.total_batch_examples);
+    let of_tokens = format!(
+        "{sizes} x seq_len {} x world size {world_size}",
+        config.seq_len
+    );
+    let of_examples = format!("{sizes} x world size {world_size}");
+    let rows = config.micro_batch_size.saturating_mul(world_size);
+    for (key, total, at_once, product) in [
+        ("train.total_batch_tokens", tokens, at_once, of_tokens),
+        ("train.total_batch_examples", examples, rows, of_examples),
+    ] {
+        let remains = |total: &u64| at_once > 0 && (*total == 0 || !total.is_multiple_of(at_once));
+        if let Some(total) = total.filter(remains) {
+            let nearest = nearest(total, at_once);
+            let message = format!("{total} is not a multiple of {product} = {at_once}; {nearest}");
+            problems.push((key, message));
+        }
+    }
+}
+
+/// Which multiples of `at_once` are nearest.
+fn nearest(total: u64, at_once: u64) -> String {
+    match total / at_once * at_once {
+        0 => format!("{at_once} works"),
+        below => format!("{below} and {} work", below + at_once),
     }
 }
 

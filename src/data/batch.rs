@@ -1,6 +1,6 @@
 //! What a forward pass takes: tensors, and counts known on the CPU.
 
-use crate::model::Tokens;
+use crate::model::{Documents, Layout, Tokens};
 use std::ops::AddAssign;
 use tch::{Device, Tensor};
 
@@ -53,9 +53,16 @@ impl Batch for TokenBatch {
     }
 
     fn map(self, f: &mut dyn FnMut(Tensor) -> Tensor) -> Self {
+        let layout = match self.tokens.layout {
+            Layout::Causal => Layout::Causal,
+            Layout::Packed(documents) => Layout::Packed(Documents {
+                positions: f(documents.positions),
+                ..documents
+            }),
+        };
         let tokens = Tokens {
             ids: f(self.tokens.ids),
-            layout: self.tokens.layout,
+            layout,
         };
         Self {
             tokens,

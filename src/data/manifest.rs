@@ -23,6 +23,8 @@ pub const FILE_NAME: &str = "manifest.json";
 pub enum Kind {
     /// Documents one after the other, each led by the separator.
     Pretrain,
+    /// Conversations with a mask of what is trained on.
+    Instruct,
 }
 
 /// A finished prepared folder. It is written last: a folder with a manifest is complete.

@@ -2,9 +2,12 @@
 
 mod batch;
 mod dataset;
+mod instruct_dataset;
+mod instruct_shard;
 mod loader;
 pub mod manifest;
 pub mod npy;
+mod packing;
 mod prepared_folder;
 mod random_tokens;
 mod sampler;
@@ -13,6 +16,8 @@ mod token_dataset;
 
 pub use batch::{Batch, Counts, TokenBatch};
 pub use dataset::Dataset;
+pub use instruct_dataset::{InstructDataset, RowLayout};
+pub use instruct_shard::InstructShard;
 pub use loader::{DataLoader, LoaderState, Share};
 pub use manifest::{Manifest, ShardEntry};
 pub use npy::Dtype;

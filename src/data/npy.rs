@@ -6,7 +6,7 @@ const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// Bytes before the first token in the files written here, as `numpy.save` pads them.
 pub const HEADER_BYTES: usize = 128;
 
-/// How a token id is stored, always little-endian.
+/// How a number is stored, always little-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
@@ -16,7 +16,14 @@ pub enum Dtype {
     Uint32,
     /// `<i4`, read but never written.
     Int32,
+    /// `|u1`, for masks.
+    Uint8,
+    /// `<u8`, for offsets.
+    Uint64,
 }
+
+/// What token ids may be stored as.
+pub const TOKEN_DTYPES: [Dtype; 3] = [Dtype::Uint16, Dtype::Uint32, Dtype::Int32];
 
 impl Dtype {
     /// The smallest type for the ids of a vocabulary.
@@ -29,13 +36,23 @@ impl Dtype {
         }
     }
 
-    /// Bytes per id.
+    /// Bytes per number.
     #[must_use]
     pub fn size(self) -> usize {
         match self {
+            Self::Uint8 => 1,
             Self::Uint16 => 2,
             Self::Uint32 | Self::Int32 => 4,
+            Self::Uint64 => 8,
         }
+    }
+
+    /// The bytes of numbers that fit the type.
+    #[must_use]
+    pub fn encode(self, numbers: &[u64]) -> Vec<u8> {
+        let little_endian = numbers.iter().map(|number| number.to_le_bytes());
+        let bytes = little_endian.flat_map(|bytes| bytes.into_iter().take(self.size()));
+        bytes.collect()
     }
 
     fn descr(self) -> &'static str {
@@ -43,6 +60,8 @@ impl Dtype {
             Self::Uint16 => "<u2",
             Self::Uint32 => "<u4",
             Self::Int32 => "<i4",
+            Self::Uint8 => "|u1",
+            Self::Uint64 => "<u8",
         }
     }
 }
@@ -78,8 +97,8 @@ impl Header {
     /// Reads the header at the start of a file.
     ///
     /// # Errors
-    /// What is wrong with it, or what it describes that is no row of token ids.
-    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+    /// What is wrong with it, or what it describes that is no row of numbers of one of these types.
+    pub fn parse(bytes: &[u8], allowed: &[Dtype]) -> Result<Self, String> {
         if !bytes.starts_with(MAGIC) {
             return Err("it does not begin as a .npy file does".into());
         }
@@ -97,10 +116,14 @@ impl Header {
             .get(end_of_length..data_offset)
             .ok_or_else(cut_short)?;
         let dictionary = std::str::from_utf8(dictionary).map_err(|_| "its header is no text")?;
-        Self::parse_dictionary(dictionary, data_offset)
+        Self::parse_dictionary(dictionary, data_offset, allowed)
     }
 
-    fn parse_dictionary(dictionary: &str, data_offset: usize) -> Result<Self, String> {
+    fn parse_dictionary(
+        dictionary: &str,
+        data_offset: usize,
+        allowed: &[Dtype],
+    ) -> Result<Self, String> {
         let value = |key: &str| {
             let (_, rest) = dictionary.split_once(&format!("'{key}':"))?;
             Some(rest.trim_start())
@@ -108,10 +131,11 @@ impl Header {
         let descr = value("descr")
             .and_then(|rest| rest.split('\'').nth(1))
             .ok_or("its header has no `descr`")?;
-        let dtype = [Dtype::Uint16, Dtype::Uint32, Dtype::Int32]
-            .into_iter()
-            .find(|dtype| dtype.descr() == descr)
-            .ok_or_else(|| format!("its type is `{descr}`, not `<u2`, `<u4` or `<i4`"))?;
+        let dtype = allowed.iter().find(|dtype| dtype.descr() == descr);
+        let dtype = *dtype.ok_or_else(|| {
+            let descriptions: Vec<_> = allowed.iter().map(|dtype| dtype.descr()).collect();
+            format!("its type is `{descr}`, not {}", descriptions.join(" or "))
+        })?;
         let shape = value("shape")
             .and_then(|rest| rest.strip_prefix('(')?.split_once(')'))
             .ok_or("its header has no `shape`")?
@@ -153,7 +177,7 @@ mod tests {
             (Dtype::Uint32, u64::MAX),
             (Dtype::Int32, 7),
         ] {
-            let header = Header::parse(&Header::encode(dtype, len)).unwrap();
+            let header = Header::parse(&Header::encode(dtype, len), &TOKEN_DTYPES).unwrap();
             assert_eq!(
                 (header.dtype, header.len, header.data_offset),
                 (dtype, len, 128)
@@ -167,7 +191,7 @@ mod tests {
             let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
             bytes.extend((dictionary.len() as u16).to_le_bytes());
             bytes.extend(dictionary.as_bytes());
-            Header::parse(&bytes).unwrap_err()
+            Header::parse(&bytes, &TOKEN_DTYPES).unwrap_err()
         };
         let float = header("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }");
         assert!(float.contains("`<f4`"), "{float}");
@@ -175,9 +199,13 @@ mod tests {
         assert!(big_endian.contains("`>u2`"), "{big_endian}");
         let matrix = header("{'descr': '<u2', 'fortran_order': False, 'shape': (3, 4), }");
         assert!(matrix.contains("(3, 4)"), "{matrix}");
-        assert!(Header::parse(b"PAR1").unwrap_err().contains(".npy"));
         assert!(
-            Header::parse(b"\x93NUMPY\x01\x00\xff\xff{")
+            Header::parse(b"PAR1", &TOKEN_DTYPES)
+                .unwrap_err()
+                .contains(".npy")
+        );
+        assert!(
+            Header::parse(b"\x93NUMPY\x01\x00\xff\xff{", &TOKEN_DTYPES)
                 .unwrap_err()
                 .contains("header")
         );

@@ -1,5 +1,7 @@
 //! A folder of shards, with or without a manifest.
 
+use super::instruct_shard::{InstructShard, mask_path};
+use super::manifest::Kind;
 use super::{Manifest, Shard, ShardEntry, Split};
 use anyhow::{Context, Result};
 use std::{fs, path::Path};
@@ -37,6 +39,28 @@ impl PreparedFolder {
             ));
         }
         Ok(Self { shards, manifest })
+    }
+
+    /// What the shards are for: as the manifest says, else by whether they have masks; none where there is no shard.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        if let Some(manifest) = &self.manifest {
+            return Some(manifest.kind);
+        }
+        let first = self.shards.first()?;
+        Some(match mask_path(first.path()).exists() {
+            true => Kind::Instruct,
+            false => Kind::Pretrain,
+        })
+    }
+
+    /// The shards of conversations, with their masks.
+    ///
+    /// # Errors
+    /// When a mask or an index is missing or damaged.
+    pub fn into_instruct_shards(self) -> Result<Vec<InstructShard>> {
+        let opened = self.shards.into_iter().map(InstructShard::open);
+        Ok(opened.collect::<Result<_, _>>()?)
     }
 
     /// The shards, in name order.

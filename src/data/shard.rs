@@ -2,7 +2,7 @@
 
 use super::{
     manifest::ShardEntry,
-    npy::{Dtype, Header},
+    npy::{Dtype, Header, TOKEN_DTYPES},
 };
 use crate::storage::MappedFile;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ pub enum ShardError {
         /// What the operating system said.
         reason: String,
     },
-    /// It is no row of token ids.
-    #[error("{path}: not a shard of token ids: {reason}; prepare the folder again", path = path.display())]
+    /// It is no row of numbers, or not of the right ones.
+    #[error("{path}: not a shard of prepared data: {reason}; prepare the folder again", path = path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -64,11 +64,27 @@ impl Shard {
     /// # Errors
     /// See [`ShardError`].
     pub fn open(path: &Path, expected: Option<&ShardEntry>) -> Result<Self, ShardError> {
+        let shard = Self::open_as(path, &TOKEN_DTYPES)?;
+        match expected {
+            Some(entry) if entry.tokens != shard.len() => Err(ShardError::NotAsListed {
+                path: path.to_owned(),
+                expected: entry.tokens,
+                found: shard.len(),
+            }),
+            _ => Ok(shard),
+        }
+    }
+
+    /// Opens a file of numbers of one of these types, and holds its size against its header.
+    ///
+    /// # Errors
+    /// See [`ShardError`].
+    pub fn open_as(path: &Path, dtypes: &[Dtype]) -> Result<Self, ShardError> {
         let bytes = MappedFile::open(path).map_err(|error| ShardError::Unreadable {
             path: path.to_owned(),
             reason: error.root_cause().to_string(),
         })?;
-        let header = Header::parse(&bytes).map_err(|reason| ShardError::Foreign {
+        let header = Header::parse(&bytes, dtypes).map_err(|reason| ShardError::Foreign {
             path: path.to_owned(),
             reason,
         })?;
@@ -79,15 +95,6 @@ impl Shard {
                 path: path.to_owned(),
                 expected: announced,
                 found: bytes.len() as u64,
-            });
-        }
-        if let Some(entry) = expected
-            && entry.tokens != header.len
-        {
-            return Err(ShardError::NotAsListed {
-                path: path.to_owned(),
-                expected: entry.tokens,
-                found: header.len,
             });
         }
         Ok(Self {
@@ -103,19 +110,19 @@ impl Shard {
         &self.path
     }
 
-    /// Tokens in the shard.
+    /// Numbers in the shard.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.header.len
     }
 
-    /// Whether the shard has no token.
+    /// Whether the shard has none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.header.len == 0
     }
 
-    /// The `count` ids from `start`, as torch wants them.
+    /// The `count` numbers from `start`, as torch wants them.
     ///
     /// # Panics
     /// When the range ends beyond the shard.
@@ -128,6 +135,8 @@ impl Shard {
             Dtype::Uint16 => ids(bytes, |id| u16::from_le_bytes(id).into()),
             Dtype::Uint32 => ids(bytes, |id| u32::from_le_bytes(id).into()),
             Dtype::Int32 => ids(bytes, |id| i32::from_le_bytes(id).into()),
+            Dtype::Uint8 => ids(bytes, |[id]| id.into()),
+            Dtype::Uint64 => ids(bytes, |id| u64::from_le_bytes(id).cast_signed()),
         }
     }
 }

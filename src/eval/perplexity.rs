@@ -3,7 +3,7 @@
 use crate::data::{Batch, Dataset, TokenBatch};
 use crate::dist::ProcessGroup;
 use crate::loss::token_log_probs;
-use crate::model::{Pass, Transformer};
+use crate::model::{IGNORED_TARGET, Pass, Transformer};
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
@@ -61,10 +61,10 @@ impl Loss {
 ///
 /// # Errors
 /// When the data cannot be read or a rank is gone.
-pub fn score_rows<D: Dataset<Batch = TokenBatch>>(
+pub fn score_rows(
     model: &Transformer,
     device: Device,
-    dataset: &D,
+    dataset: &dyn Dataset<Batch = TokenBatch>,
     rows: Rows,
     group: &dyn ProcessGroup,
 ) -> Result<Vec<RowScore>> {
@@ -101,7 +101,7 @@ fn score_batch(model: &Transformer, batch: &TokenBatch) -> Result<Vec<f64>> {
     let sums = Tensor::cat(&log_probs, 0) // [B·S]
         .view_as(&batch.targets)
         .sum_dim_intlist([1].as_slice(), false, Kind::Double);
-    let counts = batch.targets.ne(crate::loss::IGNORED_TARGET);
+    let counts = batch.targets.ne(IGNORED_TARGET);
     let counts = counts.sum_dim_intlist([1].as_slice(), false, Kind::Double);
     Ok(Vec::try_from(
         &Tensor::stack(&[sums, counts], 1).flatten(0, 1),

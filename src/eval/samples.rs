@@ -6,7 +6,7 @@ use crate::dist::ProcessGroup;
 use crate::generate::generate;
 use crate::metrics::Sample;
 use crate::model::Transformer;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{PromptStyle, Tokenizer};
 use anyhow::Result;
 use std::sync::Arc;
 
@@ -14,13 +14,18 @@ use std::sync::Arc;
 pub struct Samples {
     config: GenerateConfig,
     tokenizer: Arc<Tokenizer>,
+    style: PromptStyle,
 }
 
 impl Samples {
     /// Samples of `config.prompts`, every `config.every` steps.
     #[must_use]
-    pub fn new(config: GenerateConfig, tokenizer: Arc<Tokenizer>) -> Self {
-        Self { config, tokenizer }
+    pub fn new(config: GenerateConfig, tokenizer: Arc<Tokenizer>, style: PromptStyle) -> Self {
+        Self {
+            config,
+            tokenizer,
+            style,
+        }
     }
 }
 
@@ -36,15 +41,19 @@ impl Evaluator for Samples {
         }
         let tokens: Result<Vec<_>> = prompts
             .iter()
-            .map(|prompt| self.tokenizer.encode_prompt(prompt))
+            .map(|prompt| self.style.encode(&self.tokenizer, prompt))
             .collect();
         let stop = self.tokenizer.stop_tokens();
         let completions = generate(model, &tokens?, &self.config, &stop)?;
         let samples = prompts.iter().zip(completions);
         let samples = samples.map(|(prompt, completion)| {
+            let text = self.tokenizer.decode(&completion.tokens)?;
             Ok(Sample {
                 prompt: prompt.clone(),
-                completion: self.tokenizer.decode(&completion.tokens)?,
+                completion: match self.style {
+                    PromptStyle::Text => text,
+                    PromptStyle::Chat { .. } => format!("\n  {text}"),
+                },
             })
         });
         Ok(Findings {

@@ -27,11 +27,11 @@ pub struct Completion {
 }
 
 /// A row while it is written.
-struct Row {
-    seen: Vec<u32>,
-    rng: RowRng,
-    completion: Completion,
-    ended: bool,
+pub(super) struct Row {
+    pub(super) seen: Vec<u32>,
+    pub(super) rng: RowRng,
+    pub(super) completion: Completion,
+    pub(super) ended: bool,
 }
 
 /// Continues each prompt until a stop token or `config.max_new_tokens`; prompts may have different lengths, and a row
@@ -65,16 +65,13 @@ pub fn generate(
         if rows.iter().all(|row| row.ended) {
             break;
         }
-        inputs = rows
-            .iter()
-            .map(|row| row.seen[row.seen.len() - 1..].to_vec())
-            .collect();
+        inputs = rows.iter().map(Row::last).collect();
     }
     Ok(rows.into_iter().map(|row| row.completion).collect())
 }
 
 impl Row {
-    fn new(prompt: &[u32], seed: u64, index: usize) -> Self {
+    pub(super) fn new(prompt: &[u32], seed: u64, index: usize) -> Self {
         let completion = Completion {
             tokens: Vec::new(),
             ended_by: EndedBy::Length,
@@ -87,8 +84,13 @@ impl Row {
         }
     }
 
+    /// What the model reads next.
+    pub(super) fn last(&self) -> Vec<u32> {
+        self.seen[self.seen.len() - 1..].to_vec()
+    }
+
     /// Rows that have ended go on taking tokens, which nobody sees, until all have.
-    fn take(&mut self, token: u32, stop_tokens: &[u32]) {
+    pub(super) fn take(&mut self, token: u32, stop_tokens: &[u32]) {
         self.seen.push(token);
         if self.ended {
             return;
@@ -125,7 +127,11 @@ pub fn tokens_needed(prompts: &[Vec<u32>], max_new_tokens: usize, max_seq_len: i
 }
 
 /// The logits [V] after each row's last input.
-fn last_logits(model: &Transformer, inputs: &[Vec<u32>], cache: &mut KvCache) -> Vec<Vec<f32>> {
+pub(super) fn last_logits(
+    model: &Transformer,
+    inputs: &[Vec<u32>],
+    cache: &mut KvCache,
+) -> Vec<Vec<f32>> {
     let counts: Vec<i64> = inputs.iter().map(|row| row.len() as i64).collect();
     let width = counts.iter().max().copied().unwrap_or(0);
     let padded = inputs.iter().flat_map(|row| {

@@ -2,4 +2,4 @@
 
 mod token_log_probs;
 
-pub use token_log_probs::{IGNORED_TARGET, token_log_probs};
+pub use token_log_probs::token_log_probs;

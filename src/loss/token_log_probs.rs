@@ -1,10 +1,7 @@
 //! Log-probability of each target token.
 
-use crate::model::Head;
+use crate::model::{Head, IGNORED_TARGET};
 use tch::{Reduction, Tensor};
-
-/// A target that is not trained on.
-pub const IGNORED_TARGET: i64 = -100;
 
 /// `log p(target)` for each position: hidden states `[N, D]` and ids `[N]` in, fp32 `[N]` out; 0 where the target is
 /// [`IGNORED_TARGET`]. Softmax and logarithm are fp32 whatever the hidden states are.

@@ -48,10 +48,33 @@ impl Attention {
         self.wo.initialize(residual_std);
     }
 
+    pub(super) fn initialize_adapters(&self) {
+        for linear in [&self.wq, &self.wk, &self.wv, &self.wo] {
+            linear.initialize_adapter();
+        }
+    }
+
     /// Whole rows, each token seeing those before it: [B, S, D] to [B, S, D].
     pub(super) fn causal(&self, x: &Tensor, rotation: &Rotation, pass: Pass) -> Tensor {
         let Projected { q, k, v } = self.project(x, rotation, pass);
         self.finish(&self.attend(&q, &k, &v, None), pass)
+    }
+
+    /// Documents one after another, each token seeing those before it in its own: [1, N, D] to [1, N, D].
+    pub(super) fn packed(
+        &self,
+        x: &Tensor,
+        rotation: &Rotation,
+        lengths: &[i64],
+        pass: Pass,
+    ) -> Tensor {
+        let Projected { q, k, v } = self.project(x, rotation, pass);
+        let [q, k, v] = [q, k, v].map(|heads| heads.split_with_sizes(lengths, 2));
+        let documents = q.iter().zip(&k).zip(&v);
+        let attended: Vec<_> = documents
+            .map(|((q, k), v)| self.attend(q, k, v, None))
+            .collect();
+        self.finish(&Tensor::cat(&attended, 2), pass)
     }
 
     /// Tokens that follow those in the cache, which takes them in: [B, T, D] to [B, T, D].

@@ -30,6 +30,12 @@ impl FeedForward {
         self.w2.initialize(residual_std);
     }
 
+    pub(super) fn initialize_adapters(&self) {
+        for linear in [&self.w1, &self.w3, &self.w2] {
+            linear.initialize_adapter();
+        }
+    }
+
     /// `[B, S, D]` to `[B, S, D]`.
     pub(super) fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
         let gated = self.w1.forward(x, pass).silu() * self.w3.forward(x, pass); // [B, S, F]

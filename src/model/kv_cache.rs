@@ -65,6 +65,13 @@ impl KvCache {
         self.device
     }
 
+    /// Forgets what comes after the first `length` tokens of each row.
+    pub fn truncate(&mut self, length: i64) {
+        for row in &mut self.lengths {
+            *row = length.min(*row);
+        }
+    }
+
     /// Every row `times` times, one copy after another: one prompt, several endings.
     #[must_use]
     pub fn repeat_rows(&self, times: i64) -> Self {

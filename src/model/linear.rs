@@ -35,6 +35,12 @@ impl Linear {
         }
     }
 
+    pub(super) fn initialize_adapter(&self) {
+        if let Some(adapter) = &self.adapter {
+            adapter.initialize();
+        }
+    }
+
     pub(super) fn initialize(&self, std: f64) {
         initialize_normal(&self.weight, std);
     }

@@ -1,10 +1,7 @@
 //! Low-rank adapters (Hu et al. 2021).
 
 use super::Pass;
-use tch::{Tensor, nn};
-
-/// The matrices of a block that can have an adapter, in Meta's names.
-pub const LORA_TARGETS: [&str; 7] = ["wq", "wk", "wv", "wo", "w1", "w2", "w3"];
+use tch::{Device, Kind, Tensor, nn};
 
 /// Which matrices have an adapter, the same in every block, and of what kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +12,7 @@ pub struct LoraOptions {
     pub alpha: f64,
     /// Dropout of what the adapter reads, during training; what the matrix itself reads is left alone.
     pub dropout: f64,
-    /// Some of [`LORA_TARGETS`].
+    /// Some of the blocks' matrices, in Meta's names.
     pub targets: Vec<String>,
 }
 
@@ -37,7 +34,7 @@ pub(super) struct Adapter {
 }
 
 impl Adapter {
-    /// Declares `lora_a` [rank, in] and `lora_b` [out, rank] beside a matrix; none where it is no target.
+    /// Declares `lora_a` [rank, in] and `lora_b` [out, rank] beside a matrix, in fp32; none where it is no target.
     pub(super) fn new(
         path: &nn::Path,
         target: &str,
@@ -45,13 +42,28 @@ impl Adapter {
         lora: Option<&LoraOptions>,
     ) -> Option<Self> {
         let lora = lora.filter(|lora| lora.targets.iter().any(|name| name == target))?;
-        let zeros = nn::Init::Const(0.0);
+        let zeros = |name, shape: [i64; 2]| {
+            let mut matrix = path.var(name, &shape, nn::Init::Const(0.0));
+            matrix.set_data(&matrix.to_kind(Kind::Float));
+            matrix
+        };
         Some(Self {
-            a: path.var("lora_a", &[lora.rank, in_features], zeros),
-            b: path.var("lora_b", &[out_features, lora.rank], zeros),
+            a: zeros("lora_a", [lora.rank, in_features]),
+            b: zeros("lora_b", [out_features, lora.rank]),
             scale: lora.scale(),
             dropout: lora.dropout,
         })
+    }
+
+    /// A uniform within 1/√in of 0 (Kaiming's bound with √5, as in PEFT), drawn on the CPU; B is 0, so that nothing is
+    /// added at first.
+    pub(super) fn initialize(&self) {
+        let bound = 1.0 / (self.a.size()[1] as f64).sqrt();
+        let drawn = Tensor::rand(self.a.size(), (Kind::Float, Device::Cpu)) * (2.0 * bound) - bound;
+        tch::no_grad(|| {
+            self.a.shallow_clone().copy_(&drawn);
+            let _ = self.b.shallow_clone().zero_();
+        });
     }
 
     /// `[.., in_features]` to `[.., out_features]`, in the kind of `x`.

@@ -13,17 +13,31 @@ mod rope;
 mod transformer;
 
 pub use kv_cache::KvCache;
-pub use lora::{LORA_TARGETS, LoraOptions};
+pub use lora::LoraOptions;
 pub use transformer::{Head, Transformer};
 
 use tch::{Kind, Tensor};
 
 /// Which tokens of a row may see which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Layout {
     /// Each token sees those before it in its row; positions count from the row's beginning.
     Causal,
+    /// Each token sees those before it in its document; the documents lie one after another in all rows together.
+    Packed(Documents),
 }
+
+/// Where documents lie in B·S tokens, the rows one after another.
+#[derive(Debug)]
+pub struct Documents {
+    /// Tokens of each in turn; together B·S.
+    pub lengths: Vec<i64>,
+    /// Of each token within its document [B, S], int64.
+    pub positions: Tensor,
+}
+
+/// A target that is not trained on.
+pub const IGNORED_TARGET: i64 = -100;
 
 /// What the model reads.
 #[derive(Debug)]

@@ -131,6 +131,15 @@ impl Transformer {
         }
     }
 
+    /// Fresh adapters that add nothing at first. The same on every device.
+    pub fn initialize_adapters(&self, seed: u64) {
+        tch::manual_seed(i64::from_ne_bytes(seed.to_ne_bytes()));
+        for layer in &self.layers {
+            layer.attention.initialize_adapters();
+            layer.feed_forward.initialize_adapters();
+        }
+    }
+
     /// The shape.
     #[must_use]
     pub fn config(&self) -> &ModelConfig {
@@ -151,14 +160,33 @@ impl Transformer {
 
     /// Hidden states after the last norm: [B, S, D].
     pub fn hidden(&self, tokens: &Tokens, pass: Pass) -> Tensor {
-        let Layout::Causal = tokens.layout;
-        let rotation = self.rope.first(tokens.ids.size()[1]);
         let embedded = self.embed(&tokens.ids);
-        let through = |x: Tensor, block: &Block| {
-            block.forward(&x, pass, |attention, x| {
-                attention.causal(x, &rotation, pass)
-            })
-        };
+        match &tokens.layout {
+            Layout::Causal => {
+                let rotation = self.rope.first(tokens.ids.size()[1]);
+                self.blocks(embedded, pass, |attention, x| {
+                    attention.causal(x, &rotation, pass)
+                })
+            }
+            Layout::Packed(documents) => {
+                let all = embedded.flatten(0, 1).unsqueeze(0); // [1, B·S, D]
+                let rotation = self.rope.at(&documents.positions.view([1, 1, -1]));
+                let states = self.blocks(all, pass, |attention, x| {
+                    attention.packed(x, &rotation, &documents.lengths, pass)
+                });
+                states.view_as(&embedded)
+            }
+        }
+    }
+
+    /// All blocks and the last norm.
+    fn blocks(
+        &self,
+        embedded: Tensor,
+        pass: Pass,
+        attend: impl Fn(&Attention, &Tensor) -> Tensor,
+    ) -> Tensor {
+        let through = |x: Tensor, block: &Block| block.forward(&x, pass, &attend);
         self.norm
             .forward(&self.layers.iter().fold(embedded, through))
     }

@@ -198,7 +198,7 @@ impl OpenShard {
                 .iter()
                 .flat_map(|id| (*id as u16).to_le_bytes())
                 .collect(),
-            Dtype::Uint32 | Dtype::Int32 => ids.iter().flat_map(|id| id.to_le_bytes()).collect(),
+            _ => ids.iter().flat_map(|id| id.to_le_bytes()).collect(),
         };
         write_all(&mut self.file, &bytes, &self.path)
     }

@@ -15,8 +15,9 @@ use std::{
 const TOKENIZER: &str = "tokenizer.json";
 const RANKS: &str = "tokenizer.model";
 const CONFIG: &str = "tokenizer_config.json";
+const TEMPLATE: &str = "chat_template.jinja";
 /// Kept and passed on with the tokenizer. The first that names a role wins.
-const COMPANIONS: [&str; 3] = [CONFIG, "special_tokens_map.json", "chat_template.jinja"];
+const COMPANIONS: [&str; 3] = [CONFIG, "special_tokens_map.json", TEMPLATE];
 
 /// The names of all files that [`super::Tokenizer::write_to`] may write.
 pub const FILE_NAMES: [&str; 4] = [TOKENIZER, COMPANIONS[0], COMPANIONS[1], COMPANIONS[2]];
@@ -145,6 +146,21 @@ impl TokenizerFiles {
     pub(super) fn role(&self, role: &str) -> Option<&str> {
         let value = self.roles.get(role)?;
         value.as_str().or_else(|| value.get("content")?.as_str())
+    }
+
+    /// The template of conversations, where the files have one; of several, the default.
+    pub(super) fn chat_template(&self) -> Option<String> {
+        let file = self.companions.iter().find(|(name, _)| *name == TEMPLATE);
+        if let Some((_, bytes)) = file {
+            return Some(String::from_utf8_lossy(bytes).into_owned());
+        }
+        let value = self.roles.get("chat_template")?;
+        let named = value.as_array().into_iter().flatten();
+        let mut default = named.filter(|entry| entry.get("name") == Some(&json!("default")));
+        let text = value
+            .as_str()
+            .or_else(|| default.next()?.get("template")?.as_str());
+        text.map(str::to_owned)
     }
 
     /// The ids that `generation_config.json` stops at.

@@ -2,15 +2,20 @@
 //!
 //! The names and the split pattern of Llama 3 live in [`llama3`]; what a folder says about its special tokens in
 //! `files`; tiktoken's vocabularies in `ranks`; the identity of a vocabulary in `fingerprint`; faster ways to encode in
-//! `encoder`.
+//! `encoder`; conversations in `chat`, over the template that `template` renders.
 
+mod chat;
 mod encoder;
 mod files;
 mod fingerprint;
 pub mod llama3;
+mod prompt;
 mod ranks;
+mod template;
 
+pub use chat::{ChatFormat, Conversation, Message, TrainOn};
 pub use files::{FILE_NAMES, is_in};
+pub use prompt::PromptStyle;
 
 use crate::{config::TokenizerBackend, storage};
 use anyhow::{Result, anyhow};

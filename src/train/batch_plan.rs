@@ -30,6 +30,20 @@ impl BatchPlan {
         }
     }
 
+    /// The same where a row is one example, and examples are counted.
+    #[must_use]
+    pub fn of_examples(config: &TrainConfig, world_size: u64) -> Self {
+        let at_once = config.micro_batch_size * world_size;
+        Self {
+            grad_accum_steps: config
+                .total_batch_examples
+                .map_or(1, |total| total / at_once),
+            micro_batch_size: config.micro_batch_size,
+            seq_len: config.seq_len,
+            world_size,
+        }
+    }
+
     /// Rows per optimizer step, over all ranks.
     #[must_use]
     pub fn rows_per_step(&self) -> u64 {

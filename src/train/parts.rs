@@ -1,28 +1,29 @@
 //! From a checked configuration to a trainer whose parts are finished: the same for every objective.
 
 use super::early_stopping::Patience;
+use super::set_up::{compute_kind, last_used_first, seed_generators};
 use super::step_report::Speed;
 use super::{
     BatchPlan, Limits, RunFolder, RunPlan, Signals, Start, TrainState, Trainer, Validation,
 };
-use crate::checkpoint::{Checkpointer, Keep, Moments, Retention, RunIdentity};
-use crate::config::{Cadence, Config, ModelConfig, Precision};
+use crate::checkpoint::{AdapterIdentity, Checkpointer, Keep, Moments, Retention, RunIdentity};
+use crate::config::{Cadence, Config, ModelConfig};
 use crate::data::{DataLoader, Dataset, Order, Share};
-use crate::dist::{LaunchEnv, ProcessGroup};
+use crate::dist::ProcessGroup;
 use crate::eval::{Evaluator, Samples};
 use crate::metrics::peak_flops;
-use crate::model::{ModelOptions, Transformer};
+use crate::model::{LoraOptions, ModelOptions, Transformer};
 use crate::objective::Objective;
 use crate::optim::{AdamW, Schedule, param_groups};
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{PromptStyle, Tokenizer};
 use crate::torch;
-use crate::weights::Pretrained;
+use crate::weights::{self, Pretrained};
 use anyhow::Result;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use tch::{Device, Kind, Tensor, nn};
+use tch::{Device, Kind, nn};
 
 /// What a verb has found out before a device is touched.
 pub struct Parts<'a, D> {
@@ -32,12 +33,18 @@ pub struct Parts<'a, D> {
     pub model: ModelConfig,
     /// Weights to start from, unless the run is resumed.
     pub init_from: Option<PathBuf>,
+    /// The model below adapters, where they are trained.
+    pub base: Option<PathBuf>,
     /// The model's tokenizer.
     pub tokenizer: Option<Arc<Tokenizer>>,
+    /// How it puts prompts of samples.
+    pub prompts: PromptStyle,
     /// Data to train on.
     pub train: Arc<D>,
     /// Held-out data.
     pub val: Arc<D>,
+    /// How a step is cut.
+    pub batch: BatchPlan,
     /// Sizes and lengths.
     pub plan: RunPlan,
     /// The run's folder, checked but not made.
@@ -65,9 +72,9 @@ impl<D: Dataset> Parts<'_, D> {
         let config = self.config;
         let config_toml = config.to_toml();
         let (store, model) = self.build_model(device)?;
-        let groups = param_groups(&store, config.optim.weight_decay);
+        let groups = param_groups(&store, self.weight_decay());
         let mut optimizer = AdamW::new(groups, config.optim.betas, config.optim.eps);
-        let batch = BatchPlan::new(&config.train, group.world_size());
+        let batch = self.batch;
         let checkpointer = self.checkpointer(config_toml, Rc::clone(&group));
         let start_at =
             |step| TrainState::starting_at(step, batch.rows_per_step(), batch.tokens_per_step());
@@ -106,21 +113,51 @@ impl<D: Dataset> Parts<'_, D> {
         })
     }
 
+    /// The weights that are trained are fp32; those below adapters are kept in the kind they are computed in.
     fn build_model(&self, device: Device) -> Result<(nn::VarStore, Transformer)> {
-        let store = nn::VarStore::new(device);
+        let mut store = nn::VarStore::new(device);
         let options = ModelOptions {
             compute: compute_kind(self.config.train.precision, device),
-            lora: None,
+            lora: self.lora(),
         };
+        if options.lora.is_some() {
+            store.set_kind(options.compute);
+        }
         let model = torch::catch(|| Transformer::new(&store.root(), &self.model, &options))?;
+        if options.lora.is_some() {
+            weights::freeze_base(&store);
+        }
         Ok((store, model))
     }
 
+    fn lora(&self) -> Option<LoraOptions> {
+        let config = &self.config.lora;
+        config.enabled.then(|| LoraOptions {
+            rank: config.rank,
+            alpha: config.alpha,
+            dropout: config.dropout,
+            targets: config.targets(),
+        })
+    }
+
+    /// Adapters do not decay: that would pull towards the model below them.
+    fn weight_decay(&self) -> f64 {
+        match self.config.lora.enabled {
+            true => 0.0,
+            false => self.config.optim.weight_decay,
+        }
+    }
+
     fn fill_weights(&self, store: &nn::VarStore, model: &Transformer) -> Result<()> {
+        let seed = self.config.run.seed;
         match &self.init_from {
-            Some(path) => Pretrained::open(path, None, self.config.lora.alpha)?.fill(store),
+            Some(path) => {
+                model.initialize_adapters(seed);
+                Pretrained::open(path, None, self.config.lora.alpha)?.fill(store)
+            }
             None => {
-                model.initialize(self.config.run.seed);
+                model.initialize(seed);
+                model.initialize_adapters(seed);
                 Ok(())
             }
         }
@@ -136,6 +173,10 @@ impl<D: Dataset> Parts<'_, D> {
         let identity = RunIdentity {
             model: self.model.clone(),
             tokenizer: self.tokenizer.clone(),
+            adapter: self.lora().map(|options| AdapterIdentity {
+                options,
+                base: self.base.clone().unwrap_or_default(),
+            }),
             config_toml,
         };
         Checkpointer::new(
@@ -209,7 +250,11 @@ impl<D: Dataset> Parts<'_, D> {
         let Some(tokenizer) = &self.tokenizer else {
             return Vec::new();
         };
-        let samples = Samples::new(self.config.generate.clone(), Arc::clone(tokenizer));
+        let samples = Samples::new(
+            self.config.generate.clone(),
+            Arc::clone(tokenizer),
+            self.prompts.clone(),
+        );
         vec![Box::new(samples)]
     }
 
@@ -240,46 +285,5 @@ impl<D: Dataset> Parts<'_, D> {
                 _ => "fp32",
             },
         }
-    }
-}
-
-/// Chooses the device and sets threads, generators and precision for the process.
-///
-/// # Errors
-/// When the device is not there.
-pub fn prepare_device(config: &Config, launch: &LaunchEnv) -> Result<Device> {
-    let device = launch.select_device(config.run.device)?;
-    torch::set_threads(config.run.threads, launch.local_world_size);
-    if config.run.deterministic {
-        torch::require_determinism()?;
-    }
-    seed_generators(config.run.seed, launch.rank);
-    Ok(device)
-}
-
-/// The trainable weights as the backward pass gives their gradients, so that the reducer's buckets are the same from
-/// the first step on (which a resume repeats): the model declares its weights in the order of their use.
-fn last_used_first(store: &nn::VarStore) -> (Vec<String>, Vec<Tensor>) {
-    let variables = store.variables();
-    let by_address = |(name, tensor): (String, Tensor)| (tensor.data_ptr() as usize, name);
-    let names: HashMap<usize, String> = variables.into_iter().map(by_address).collect();
-    let used = store.trainable_variables().into_iter().rev();
-    let trainable = used.filter(Tensor::requires_grad);
-    let named = |tensor: Tensor| Some((names.get(&(tensor.data_ptr() as usize))?.clone(), tensor));
-    trainable.filter_map(named).unzip()
-}
-
-/// Each rank draws its own random numbers.
-fn seed_generators(seed: u64, rank: u64) {
-    tch::manual_seed(i64::from_ne_bytes(seed.wrapping_add(rank).to_ne_bytes()));
-}
-
-/// The kind that weights are cast to for the forward pass: `auto` is fp32 on CPU and bf16 on CUDA.
-#[must_use]
-pub fn compute_kind(precision: Precision, device: Device) -> Kind {
-    match precision {
-        Precision::Bf16 => Kind::BFloat16,
-        Precision::Auto if device.is_cuda() => Kind::BFloat16,
-        Precision::Fp32 | Precision::Auto => Kind::Float,
     }
 }

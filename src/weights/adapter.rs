@@ -28,6 +28,16 @@ impl Adapter {
         &self.options
     }
 
+    /// The adapters of a model, to be written to `path`.
+    #[must_use]
+    pub fn of(store: &nn::VarStore, options: LoraOptions, path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            options,
+            tensors: adapter_variables(store),
+        }
+    }
+
     /// Where it was read from.
     #[must_use]
     pub fn path(&self) -> &Path {

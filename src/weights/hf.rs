@@ -66,8 +66,17 @@ pub fn save(
         &dir.join("generation_config.json"),
         &generation_config_json(special),
     )?;
-    let numbers = SHARD_BYTES / kind.elt_size_in_bytes();
-    let shards = into_shards(by_hub_name(store)?, numbers);
+    write_weights(dir, by_hub_name(store)?, kind, SHARD_BYTES)
+}
+
+/// In one file, or in several of at most so many bytes and an index.
+fn write_weights(
+    dir: &Path,
+    weights: BTreeMap<String, Tensor>,
+    kind: Kind,
+    shard_bytes: usize,
+) -> Result<()> {
+    let shards = into_shards(weights, shard_bytes / kind.elt_size_in_bytes());
     if let [only] = shards.as_slice() {
         return safetensors::write_as(&dir.join(SINGLE), only, kind);
     }
@@ -182,5 +191,29 @@ mod tests {
             .map(|shard| shard.iter().map(|(name, _)| name.as_str()).collect())
             .collect();
         assert_eq!(names, [vec!["a", "b"], vec!["c"], vec!["d"]]);
+    }
+
+    #[test]
+    fn what_is_written_in_shards_is_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let random = |rows| Tensor::randn([rows, 3], (Kind::Float, Device::Cpu));
+        let weights =
+            [("a", 2), ("b", 5), ("c", 1)].map(|(name, rows)| (name.to_owned(), random(rows)));
+        let copy = weights
+            .each_ref()
+            .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+        write_weights(dir.path(), copy.into(), Kind::BFloat16, 44).unwrap();
+        let files = weight_files(dir.path()).unwrap();
+        assert_eq!(files.len(), 2);
+        assert!(!dir.path().join(SINGLE).exists());
+        let read = files.iter().map(|file| safetensors::read(file).unwrap());
+        let read: BTreeMap<_, _> = read.flatten().collect();
+        assert_eq!(read.len(), 3);
+        for (name, tensor) in weights {
+            assert!(read[&name].equal(&tensor.to_kind(Kind::BFloat16)), "{name}");
+        }
+        let index: Value =
+            serde_json::from_slice(&fs::read(dir.path().join(INDEX)).unwrap()).unwrap();
+        assert_eq!(index["metadata"]["total_size"], 48);
     }
 }

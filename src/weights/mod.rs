@@ -15,6 +15,7 @@ pub mod safetensors;
 pub mod torch_save;
 
 pub use adapter::Adapter;
+pub use names::freeze_base;
 pub use pretrained::Pretrained;
 
 use crate::config::ModelConfig;

@@ -76,11 +76,23 @@ fn is_adapter(name: &str) -> bool {
     ADAPTER.iter().any(|(ours, _)| name.ends_with(ours))
 }
 
+/// Leaves a model's adapters alone to be trained.
+pub fn freeze_base(store: &nn::VarStore) {
+    for weight in base_variables(store).into_values() {
+        let _ = weight.set_requires_grad(false);
+    }
+}
+
 /// The weights of a model without its adapters.
 pub(super) fn base_variables(store: &nn::VarStore) -> BTreeMap<String, Tensor> {
     let mut variables: BTreeMap<_, _> = store.variables().into_iter().collect();
     variables.retain(|name, _| !is_adapter(name));
     variables
+}
+
+/// Whether a model has adapters.
+pub(super) fn has_adapters(store: &nn::VarStore) -> bool {
+    store.variables().keys().any(|name| is_adapter(name))
 }
 
 /// The adapters of a model.

@@ -1,5 +1,6 @@
 //! A model to use as it is: weights in any form, and maybe an adapter over them.
 
+use super::names::has_adapters;
 use super::{Adapter, Form, check_size, load, original, peft, read_config, stored_kind};
 use crate::bad_request;
 use crate::config::ModelConfig;
@@ -76,16 +77,22 @@ impl Pretrained {
     /// # Errors
     /// A bad request when there is none; an error when its files are damaged.
     pub fn tokenizer(&self, given: Option<&Path>) -> Result<Tokenizer> {
-        let beside_adapter = self.adapter.as_ref().map(Adapter::path);
-        let beside_adapter = beside_adapter.filter(|dir| tokenizer::is_in(dir));
-        let path = given.or(beside_adapter).unwrap_or(&self.base);
-        if path.is_file() && given.is_none() {
-            return Err(bad_request!(
-                "{}: there is no tokenizer in it; name one with --set tokenizer.path=PATH",
-                path.display()
-            ));
-        }
+        let path = given.or_else(|| self.tokenizer_folder());
+        let path = path.ok_or_else(|| {
+            bad_request!(
+                "{}: there is no tokenizer beside the weights; name one with --set tokenizer.path=PATH",
+                self.base.display()
+            )
+        })?;
         Tokenizer::load(path)
+    }
+
+    /// The folder of the adapter, or of the weights, that holds a tokenizer.
+    #[must_use]
+    pub fn tokenizer_folder(&self) -> Option<&Path> {
+        let beside_adapter = self.adapter.as_ref().map(Adapter::path);
+        let folders = beside_adapter.into_iter().chain([self.base.as_path()]);
+        folders.into_iter().find(|dir| tokenizer::is_in(dir))
     }
 
     fn lora(&self) -> Option<&LoraOptions> {
@@ -133,13 +140,16 @@ impl Pretrained {
         Ok(store)
     }
 
-    /// Fills the weights of a model without adapters; this one's adapter is added into them.
+    /// Fills a model: its adapters where it has some, and else this one's adapter is added into its weights.
     ///
     /// # Errors
     /// As those of [`Self::model`].
     pub fn fill(&self, store: &nn::VarStore) -> Result<()> {
         load(&self.base, store, &self.config)?;
-        self.merge(store)
+        match &self.adapter {
+            Some(adapter) if has_adapters(store) => adapter.fill(store),
+            _ => self.merge(store),
+        }
     }
 
     fn merge(&self, store: &nn::VarStore) -> Result<()> {

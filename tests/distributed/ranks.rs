@@ -37,7 +37,7 @@ pub(super) fn rank(dir: &Path, arguments: &[String], place: (u64, u64), port: u1
 }
 
 /// All ranks of a job, running.
-pub(super) fn start(dir: &Path, arguments: &[String], world_size: u64) -> Vec<Child> {
+pub(crate) fn start(dir: &Path, arguments: &[String], world_size: u64) -> Vec<Child> {
     let port = free_port();
     let start = |number| rank(dir, arguments, (number, world_size), port).spawn();
     (0..world_size)
@@ -46,7 +46,7 @@ pub(super) fn start(dir: &Path, arguments: &[String], world_size: u64) -> Vec<Ch
 }
 
 /// What each of them came to.
-pub(super) fn wait(ranks: Vec<Child>) -> Vec<Output> {
+pub(crate) fn wait(ranks: Vec<Child>) -> Vec<Output> {
     let outputs = ranks.into_iter().map(Child::wait_with_output);
     outputs.map(Result::unwrap).collect()
 }
@@ -60,6 +60,6 @@ pub(super) fn run(dir: &Path, arguments: &[String], world_size: u64) {
 }
 
 /// What a rank said on stderr.
-pub(super) fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }

@@ -2,7 +2,7 @@
 
 use super::{assert_same_numbers, online, wandb_run};
 use crate::common::{metrics, stderr_of, stream_run};
-use crate::training::run_until_killed;
+use crate::runs::run_until_killed;
 use crate::wandb::server::{KEY, Server};
 use serde_json::json;
 use std::fs;

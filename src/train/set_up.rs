@@ -1,0 +1,49 @@
+//! The device, and what on it is the same for every verb.
+
+use crate::config::{Precision, RunConfig};
+use crate::dist::LaunchEnv;
+use crate::torch;
+use anyhow::Result;
+use std::collections::HashMap;
+use tch::{Device, Kind, Tensor, nn};
+
+/// Chooses the device and sets threads, generators and precision for the process.
+///
+/// # Errors
+/// When the device is not there.
+pub fn prepare_device(config: &RunConfig, launch: &LaunchEnv) -> Result<Device> {
+    let device = launch.select_device(config.device)?;
+    torch::set_threads(config.threads, launch.local_world_size);
+    if config.deterministic {
+        torch::require_determinism()?;
+    }
+    seed_generators(config.seed, launch.rank);
+    Ok(device)
+}
+
+/// The trainable weights as the backward pass gives their gradients, so that the reducer's buckets are the same from
+/// the first step on (which a resume repeats): the model declares its weights in the order of their use.
+pub(super) fn last_used_first(store: &nn::VarStore) -> (Vec<String>, Vec<Tensor>) {
+    let variables = store.variables();
+    let by_address = |(name, tensor): (String, Tensor)| (tensor.data_ptr() as usize, name);
+    let names: HashMap<usize, String> = variables.into_iter().map(by_address).collect();
+    let used = store.trainable_variables().into_iter().rev();
+    let trainable = used.filter(Tensor::requires_grad);
+    let named = |tensor: Tensor| Some((names.get(&(tensor.data_ptr() as usize))?.clone(), tensor));
+    trainable.filter_map(named).unzip()
+}
+
+/// Each rank draws its own random numbers.
+pub(super) fn seed_generators(seed: u64, rank: u64) {
+    tch::manual_seed(i64::from_ne_bytes(seed.wrapping_add(rank).to_ne_bytes()));
+}
+
+/// The kind that weights are cast to for the forward pass: `auto` is fp32 on CPU and bf16 on CUDA.
+#[must_use]
+pub fn compute_kind(precision: Precision, device: Device) -> Kind {
+    match precision {
+        Precision::Bf16 => Kind::BFloat16,
+        Precision::Auto if device.is_cuda() => Kind::BFloat16,
+        Precision::Fp32 | Precision::Auto => Kind::Float,
+    }
+}
