@@ -10,6 +10,7 @@ pub mod storage;
 pub mod torch;
 // Layer 1.
 pub mod dist;
+pub mod hub;
 pub mod model;
 pub mod tokenizer;
 // Layer 2.

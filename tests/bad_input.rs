@@ -72,19 +72,16 @@ fn requests_that_cannot_be_are_refused_before_anything_is_made() {
             &["/no/such/model: no config.json here"],
         ),
         (
-            stream(&["model.init_from=hf://org/name"]),
-            &["hf://org/name: this version does not fetch from the Hub"],
+            stream(&["model.init_from=hf://org/name/x"]),
+            &["model.init_from: hf://org/name/x: is not a name on the Hub"],
         ),
         (
-            stream(&["tokenizer.path=hf://org/name"]),
-            &["hf://org/name: this version does not fetch from the Hub"],
+            stream(&["tokenizer.path=hf://datasets/org/name"]),
+            &["tokenizer.path: hf://datasets/org/name: is a data set, and a model is needed"],
         ),
         (
-            stream(&[
-                "prepare.input=[\"hf://datasets/a/b\"]",
-                "prepare.vocab_size=300",
-            ]),
-            &["hf://datasets/a/b: this version does not fetch from the Hub"],
+            stream(&["prepare.input=[\"hf://a/b\"]", "prepare.vocab_size=300"]),
+            &["prepare.input: hf://a/b: is a model, and a data set is needed"],
         ),
         (
             stream(&["tokenizer.path=/no/tokenizer.json"]),

@@ -1,7 +1,7 @@
 //! Every shipped configuration loads, fits its own numbers and can be written out and read again.
 
 use crate::common::llama_train;
-use llama_train::config::{Config, PRESETS, Sources, preset};
+use llama_train::config::{Config, HubKind, HubPath, PRESETS, Sources, preset};
 use llama_train::model::flops;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -60,6 +60,39 @@ fn each_is_what_its_header_says() {
             text.contains(&format!("--config configs/{name}.toml")),
             "{name}"
         );
+    }
+}
+
+/// Each says how it is run and how much it is, and names data that can be asked for.
+#[test]
+fn recipes_for_data_say_what_they_take() {
+    let pattern = root().join("configs/data/*.toml");
+    let files: Vec<PathBuf> = glob::glob(pattern.to_str().unwrap())
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert!(files.len() >= 2);
+    for file in files {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        let command = format!("prep-data pretrain --config configs/data/{name}");
+        for part in [command.as_str(), "# Tokens ", "# Download ", "# Disk "] {
+            assert!(text.contains(part), "{name}: {part}");
+        }
+        let config = load(&file);
+        assert!(config.prepare.out.is_some(), "{name}");
+        assert!(
+            config.tokenizer.path.is_some() || config.prepare.vocab_size > 0,
+            "{name}"
+        );
+        for input in &config.prepare.input {
+            assert!(
+                HubPath::parse_if_meant(input, HubKind::Dataset)
+                    .unwrap()
+                    .is_some(),
+                "{name}"
+            );
+        }
     }
 }
 

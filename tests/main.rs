@@ -11,6 +11,7 @@ mod dialogue;
 mod distributed;
 mod eval;
 mod hostile_files;
+mod hub;
 mod layers;
 mod lora;
 mod meta_folders;

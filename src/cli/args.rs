@@ -91,7 +91,8 @@ pub(super) enum PrepData {
 /// What both preparations read.
 #[derive(Debug, Args)]
 pub(super) struct Input {
-    /// Files, folders or globs (.txt .md .jsonl .json, also .gz .zst; .parquet), or python-stdlib
+    /// Files, folders or globs (.txt .md .jsonl .json, also .gz .zst; .parquet), hf://datasets/org/name[@revision][:config/split]
+    /// or python-stdlib
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub(super) input: Vec<String>,
     /// File with [[source]] tables of input and weight, in place of --input
@@ -106,6 +107,9 @@ pub(super) struct Input {
     /// Stop after this many documents
     #[arg(long, value_name = "N")]
     pub(super) max_documents: Option<u64>,
+    /// Keep files fetched from the Hub in its cache; else each goes when it was read
+    #[arg(long)]
+    pub(super) keep_files: bool,
     /// Threads [default: all cores]
     #[arg(long, value_name = "N")]
     pub(super) workers: Option<usize>,
@@ -117,7 +121,7 @@ pub(super) struct PrepPretrain {
     pub(super) common: Common,
     #[command(flatten)]
     pub(super) input: Input,
-    /// tokenizer.json, a Llama 3 tokenizer.model, a folder that holds one, or tiktoken:NAME
+    /// tokenizer.json, a Llama 3 tokenizer.model, a folder that holds one, hf://org/name or tiktoken:NAME
     #[arg(long, value_name = "PATH")]
     pub(super) tokenizer: Option<String>,
     /// Folder to write to
@@ -168,7 +172,7 @@ pub(super) struct PrepTokenizer {
 pub(super) struct Training {
     #[command(flatten)]
     pub(super) common: Common,
-    /// Start from the weights of this Hugging Face folder or checkpoint
+    /// Start from the weights of this Hugging Face folder or checkpoint, or hf://org/name[@revision]
     #[arg(long, value_name = "FOLDER")]
     pub(super) init_from: Option<String>,
     /// Continue the run from its newest checkpoint, or from this one

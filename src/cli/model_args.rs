@@ -7,10 +7,10 @@ use std::path::PathBuf;
 /// Which model is used.
 #[derive(Debug, Args)]
 pub(super) struct Model {
-    /// A checkpoint, any Hugging Face Llama folder, Meta's, or a .pt file of the original project
+    /// A checkpoint, any Hugging Face Llama folder, Meta's, a .pt file of the original project, or hf://org/name[@revision]
     #[arg(long, value_name = "PATH")]
     pub(super) checkpoint: PathBuf,
-    /// Folder with a LoRA adapter over it, as PEFT writes them
+    /// Folder with a LoRA adapter over it, as PEFT writes them, or hf://org/name[@revision]
     #[arg(long, value_name = "FOLDER")]
     pub(super) adapter: Option<PathBuf>,
 }

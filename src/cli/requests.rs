@@ -45,6 +45,8 @@ impl Input {
             "prepare.max_documents",
             self.max_documents,
         );
+        let keep_files = self.keep_files.then_some(true);
+        flags.value("--keep-files", "prepare.keep_files", keep_files);
         flags.value("--workers", "prepare.workers", self.workers);
     }
 }

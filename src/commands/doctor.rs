@@ -3,6 +3,7 @@
 use super::Output;
 use crate::config::DistConfig;
 use crate::dist::{LaunchEnv, Meeting, Rendezvous, ServedBy, barrier};
+use crate::hub::{self, Status};
 use crate::metrics::wandb::Account;
 use crate::torch::{self, StoreAddress};
 use anyhow::{Context, Result};
@@ -28,6 +29,7 @@ pub fn run() -> Output {
         gpus(),
         gloo(),
         nccl(),
+        the_hub(),
         weights_and_biases(),
     ];
     let mut text = String::new();
@@ -136,6 +138,38 @@ fn nccl() -> Finding {
         works: opened.is_ok(),
         text,
     }
+}
+
+/// Whether it answers, and who asks.
+fn the_hub() -> Finding {
+    let (works, text) = match hub::status() {
+        Err(error) => (false, format!("{error:#}")),
+        Ok(Status {
+            problem: Some(problem),
+            ..
+        }) => (
+            false,
+            format!("{problem}; without it hf:// finds only what was fetched before"),
+        ),
+        Ok(status) => (true, describe(&status)),
+    };
+    Finding {
+        name: "hub",
+        works,
+        text,
+    }
+}
+
+fn describe(status: &Status) -> String {
+    let answers = match status.offline {
+        true => "not asked (HF_HUB_OFFLINE is set)".to_owned(),
+        false => format!("{} answers", status.endpoint),
+    };
+    let token = match status.has_token {
+        true => "with a token",
+        false => "without a token (gated and private models need one: set HF_TOKEN)",
+    };
+    format!("{answers}, {token}; files in {}", status.cache.display())
 }
 
 /// Whether `wandb.mode = "online"` would work.

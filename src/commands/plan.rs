@@ -3,10 +3,10 @@
 use super::Output;
 use crate::config::Config;
 use crate::dist::LaunchEnv;
+use crate::hub;
 use crate::train::{BatchPlan, RunPlan};
 use crate::weights;
 use anyhow::Result;
-use std::path::Path;
 
 /// Works out sizes and lengths.
 ///
@@ -14,7 +14,7 @@ use std::path::Path;
 /// A bad request when the shape is not given in full.
 pub fn run(config: &Config) -> Result<Output> {
     let model = match &config.model.init_from {
-        Some(path) => weights::read_config(Path::new(path))?,
+        Some(path) => weights::read_config(&hub::model_description(path)?)?,
         None => config.model.resolve(None, config.train.seq_len as i64)?,
     };
     let batch = BatchPlan::new(&config.train, LaunchEnv::read()?.world_size);

@@ -4,7 +4,7 @@ use super::Output;
 use crate::{
     bad_request,
     config::{PrepareConfig, TokenizerConfig},
-    logging,
+    hub, logging,
     prepare::{self, Input, Prepared, TokenizerSource, train_tokenizer},
     storage::{self, AtomicFile},
     tokenizer::Tokenizer,
@@ -64,7 +64,7 @@ pub fn prepare_folder(
     tokenizer: &TokenizerConfig,
     out: &Path,
 ) -> Result<Prepared> {
-    let load = |path: &String| Tokenizer::load(Path::new(path));
+    let load = |path: &String| Tokenizer::load(&hub::tokenizer_dir(path)?);
     let given = tokenizer.path.as_ref().map(load).transpose()?;
     let given = given.map(|given| given.with_backend(tokenizer.backend));
     let source = match &given {
@@ -96,6 +96,7 @@ pub fn run_tokenizer(request: &TokenizerRequest) -> Result<Output> {
         request.vocab_size,
         logging::progress(),
     )?;
+    input.remove_fetched(target.dir());
     let path = target.write(&tokenizer)?;
     Ok(Output {
         json: json!({

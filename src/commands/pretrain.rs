@@ -35,14 +35,14 @@ fn check<'a>(
     let start = request.start();
     training::check_folder(&folder, &start, rendezvous)?;
     let dir = data_folder(config)?;
-    let source = training::model_source(config, &folder, &start)?;
+    let source = training::model_source(config, &folder, &start, rendezvous)?;
     let data = if request.dry_run && will_be_prepared(config, &dir)? {
         None
     } else {
         Some(rendezvous.rank_zero_first("data", || open_data(config, &dir))?)
     };
     let train = data.as_ref().map(|(train, _)| train);
-    let tokenizer = training::find_tokenizer(config, source.as_ref(), &dir)?;
+    let tokenizer = training::find_tokenizer(config, source.as_ref(), &dir, rendezvous)?;
     let model = shape(config, source.as_ref(), train, tokenizer.as_deref())?;
     fit::check_seq_len(config.train.seq_len, &model)?;
     if let Some(train) = train {

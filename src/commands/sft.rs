@@ -36,11 +36,11 @@ fn check<'a>(
     let dir = config.data.path.as_deref().ok_or_else(|| {
         bad_request!("data.path is not set: name the folder that prep-data instruct wrote (--set data.path=FOLDER)")
     })?;
-    let source = training::model_source(config, &folder, &start)?.ok_or_else(|| {
+    let source = training::model_source(config, &folder, &start, rendezvous)?.ok_or_else(|| {
         bad_request!("there is no model to tune: name one with --init-from (model.init_from)")
     })?;
     let model = source.config().clone();
-    let tokenizer = training::find_tokenizer(config, Some(&source), dir)?;
+    let tokenizer = training::find_tokenizer(config, Some(&source), dir, rendezvous)?;
     fit::check_seq_len(config.train.seq_len, &model)?;
     let open = |split| {
         let data = PreparedFolder::open(dir, split)?;

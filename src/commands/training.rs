@@ -8,6 +8,7 @@ use crate::config::{Config, GenerateConfig};
 use crate::data::Dataset;
 use crate::dist::{LaunchEnv, Rendezvous};
 use crate::generate::tokens_needed;
+use crate::hub;
 use crate::logging;
 use crate::metrics::{ConsoleSink, JsonlSink, MetricSink};
 use crate::objective::Objective;
@@ -67,6 +68,7 @@ pub fn model_source(
     config: &Config,
     folder: &RunFolder,
     start: &Start,
+    rendezvous: &Rendezvous,
 ) -> Result<Option<Pretrained>> {
     let checkpoints = match start {
         Start::Fresh => Vec::new(),
@@ -83,7 +85,10 @@ pub fn model_source(
     let readable = checkpoints.iter().find_map(|dir| open(dir).ok());
     match (readable, init_from(config)) {
         (Some(checkpoint), _) => Ok(Some(checkpoint)),
-        (None, Some(path)) => open(&path).map(Some),
+        // One on the Hub is fetched by rank 0, and found by the others.
+        (None, Some(path)) => rendezvous
+            .rank_zero_first("weights", || open(&path))
+            .map(Some),
         (None, None) if config.lora.enabled => Err(bad_request!(
             "lora.enabled: name the model to adapt with --init-from (model.init_from)"
         )),
@@ -109,9 +114,12 @@ pub fn find_tokenizer(
     config: &Config,
     model: Option<&Pretrained>,
     data: &Path,
+    rendezvous: &Rendezvous,
 ) -> Result<Option<Arc<Tokenizer>>> {
     let beside = |dir: &Path| tokenizer::is_in(dir).then(|| dir.to_owned());
-    let path = config.tokenizer.path.as_ref().map(PathBuf::from);
+    let path = config.tokenizer.path.as_ref();
+    let fetch = |path| rendezvous.rank_zero_first("tokenizer", || hub::tokenizer_dir(path));
+    let path = path.map(fetch).transpose()?;
     let path = path
         .or_else(|| model?.tokenizer_folder().map(Path::to_owned))
         .or_else(|| beside(data));

@@ -6,19 +6,6 @@
 #[error("{0}")]
 pub struct BadRequest(pub String);
 
-/// Refuses an address on the Hub, which this version does not fetch from.
-///
-/// # Errors
-/// A bad request when `path` is one.
-pub fn refuse_hub(path: &str) -> anyhow::Result<()> {
-    match path.starts_with("hf://") {
-        true => Err(crate::bad_request!(
-            "{path}: this version does not fetch from the Hub; download it and name the file or folder"
-        )),
-        false => Ok(()),
-    }
-}
-
 /// Makes an [`anyhow::Error`] that ends the process with exit code 2.
 #[macro_export]
 macro_rules! bad_request {

@@ -4,6 +4,8 @@ mod cadence;
 mod choices;
 mod environment;
 mod error;
+mod hub_keys;
+mod hub_path;
 mod load;
 mod lora;
 mod method_sections;
@@ -24,7 +26,8 @@ pub use choices::{
     ScheduleKind, TokenizerBackend, WandbMode,
 };
 pub use environment::machine_variable;
-pub use error::{BadRequest, refuse_hub};
+pub use error::BadRequest;
+pub use hub_path::{HubKind, HubPart, HubPath};
 pub use load::{Assignment, Sources};
 pub use method_sections::{
     DistillConfig, DpoConfig, EvalConfig, LoraConfig, SftConfig, WandbConfig,

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 section! {
     /// How raw files become token shards (`prep-data`, and `pretrain` when `prepare.input` is given).
     PrepareConfig in "prepare" {
-        /// Files, folders or globs (.txt .md .jsonl .json .parquet), or `python-stdlib`: the Python standard library's sources.
+        /// Files, folders or globs (.txt .md .jsonl .json .parquet), `hf://datasets/org/name[@revision][:config/split]`, or
+        /// `python-stdlib`: the Python standard library's sources.
         input: Vec<String> = Vec::new(),
         /// File with `[[source]]` tables of `input` and `weight`, in place of `input`: their shares of the text. Ends when
         /// a source is used up.
@@ -41,6 +42,8 @@ section! {
         max_tokens: u64 = 0,
         /// Malformed rows to skip before it is an error.
         max_bad_rows: u64 = 0,
+        /// Keep what is fetched from the Hub in its cache; else a file goes when it was read.
+        keep_files: bool = false,
         /// Seed of the val split's hash.
         seed: u64 = 42,
         /// Vocabulary of the tokenizer to train on `input` where `tokenizer.path` is not given (0: train none).
@@ -71,7 +74,8 @@ section! {
     ModelSection in "model" {
         /// A published shape, for example "llama3-8b" or "llama3.2-1b".
         preset: Option<String> = None,
-        /// Folder with weights to start from (a Hugging Face Llama folder or a checkpoint); its shape wins.
+        /// Folder with weights to start from (a Hugging Face Llama folder or a checkpoint), or `hf://org/name[@revision]`; its
+        /// shape wins.
         init_from: Option<String> = None,
         /// Width of the residual stream.
         dim: Option<i64> = None,
@@ -105,8 +109,8 @@ section! {
 section! {
     /// The tokenizer.
     TokenizerConfig in "tokenizer" {
-        /// A `tokenizer.json`, a Llama 3 `tokenizer.model`, a folder that holds one, or `tiktoken:cl100k_base` and its
-        /// like (default: the model's own, else the prepared data's).
+        /// A `tokenizer.json`, a Llama 3 `tokenizer.model`, a folder that holds one, `hf://org/name[@revision]`, or
+        /// `tiktoken:cl100k_base` and its like (default: the model's own, else the prepared data's).
         path: Option<String> = None,
         /// Which libraries encode text, to the same ids: "auto" (the fastest) or "stable" (released ones only).
         backend: TokenizerBackend = TokenizerBackend::Auto,

@@ -1,5 +1,6 @@
 //! What must hold between values that have the right type each.
 
+use super::hub_keys;
 use super::presets::{PRESETS, preset};
 use super::{
     Config, DistConfig, ModelSection, OptimConfig, PrepareConfig, Problem, TrainConfig,
@@ -21,6 +22,7 @@ pub(super) fn problems(config: &Config) -> Result<Vec<Problem>> {
     optim(&config.optim, &mut problems);
     generate(config, &mut problems);
     dist(&config.dist, &mut problems);
+    problems.extend(hub_keys::problems(config));
     problems.extend(config.lora.problems());
     not_yet(config, &mut problems);
     Ok(problems)

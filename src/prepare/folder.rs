@@ -38,6 +38,19 @@ pub(super) enum Claim {
     Ours(Claimed),
 }
 
+/// What the folder was, or was being, prepared from.
+///
+/// # Errors
+/// When its manifest cannot be read.
+pub(super) fn earlier_request(dir: &Path) -> Result<Option<PreparedFrom>> {
+    if let Some(manifest) = Manifest::read(dir)? {
+        return Ok(Some(manifest.request));
+    }
+    let marker = fs::read(dir.join(MARKER)).ok();
+    let state = marker.and_then(|marker| serde_json::from_slice::<InProgress>(&marker).ok());
+    Ok(state.map(|state| state.request))
+}
+
 /// Finds out whose the folder is.
 ///
 /// # Errors

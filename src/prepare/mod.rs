@@ -121,6 +121,7 @@ pub fn ensure(
     let manifest = pretrain::write_shards(&claimed, config, &input, tokenizer, bars)?;
     manifest.write(out)?;
     folder::release(out)?;
+    input.remove_fetched(out);
     let outcome = Outcome::Made {
         seconds: started.elapsed().as_secs_f64(),
     };

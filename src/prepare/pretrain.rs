@@ -3,7 +3,7 @@
 use super::{
     batches::{Batch, Batches, Cutting, Passage, Piece},
     folder::Claimed,
-    input::{Content, Document, Input, Mixture, Passages, Patience},
+    input::{Content, Document, Input, Mixture, Pass, Passages, Patience},
     ordered::ordered_map,
     progress::Progress,
     sink::{Finished, Sink, TokenizedBatch, TokenizedPassage},
@@ -23,6 +23,7 @@ use anyhow::{Context, Result, bail};
 use indicatif::MultiProgress;
 use std::{
     collections::{BTreeMap, HashSet},
+    ops::ControlFlow,
     path::Path,
 };
 
@@ -40,24 +41,23 @@ pub(super) fn write_shards(
     let format = shard_format(config, tokenizer, &claimed.dir);
     let dtype = format.dtype;
     let separator = tokenizer.document_separator()?;
-    let val_split = decide_val_split(config, input, tokenizer)?;
+    let val_split = decide_val_split(claimed, config, input, tokenizer)?;
     let seen = seen_before(claimed, config, input)?;
-    let mut sink = Sink::new(claimed, format, seen).with_context(|| {
-        let dir = claimed.dir.display();
-        format!(
-            "{dir}: what an earlier preparation left is damaged; delete the folder and start again"
-        )
-    })?;
-    let mut batches = batches(claimed, config, input, tokenizer)?;
+    let mut sink = Sink::new(claimed, format, seen, val_split)?;
     let mut progress = Progress::start(bars, "tokenizing", input.bytes());
     ordered_map(
-        &mut batches,
+        &mut batches(claimed, config, input, tokenizer)?,
         worker_count(config),
         |batch| tokenize(batch?, tokenizer, separator, &val_split),
         |batch| {
-            let batch = batch?;
-            progress.set(batch.source_bytes);
-            sink.take(batch)
+            let taken = batch.and_then(|batch| {
+                progress.set(batch.source_bytes);
+                sink.take(batch)
+            });
+            if !matches!(taken, Ok(ControlFlow::Continue(()))) {
+                input.stop_fetching(); // or the reader may wait for a file that nobody needs
+            }
+            taken
         },
     )?;
     let Finished {
@@ -108,7 +108,7 @@ fn seen_before(
 fn silent(config: &PrepareConfig) -> Patience {
     Patience {
         max_bad_rows: config.max_bad_rows,
-        log: false,
+        pass: Pass::Ahead,
     }
 }
 
@@ -121,7 +121,7 @@ fn batches<'a>(
 ) -> Result<Batches<'a>> {
     let patience = Patience {
         max_bad_rows: config.max_bad_rows,
-        log: true,
+        pass: Pass::Last,
     };
     let mut documents = Mixture::new(input, config, patience);
     let mut taken = 0;
@@ -175,13 +175,17 @@ pub(super) fn no_text(config: &PrepareConfig, input: &Input) -> anyhow::Error {
     )
 }
 
-/// A pass before the pass: over all documents where tokens are held out, else over as many as it takes to see that both
+/// Decided before, where a preparation goes on. Else a pass before the pass: over all documents where tokens are held out, else over as many as it takes to see that both
 /// splits will have one.
 fn decide_val_split(
+    claimed: &Claimed,
     config: &PrepareConfig,
     input: &Input,
     tokenizer: &Tokenizer,
 ) -> Result<ValSplit> {
+    if let Some(reached) = &claimed.reached {
+        return Ok(reached.val_split);
+    }
     let documents = Mixture::new(input, config, silent(config));
     let max_documents = if config.max_documents == 0 {
         usize::MAX

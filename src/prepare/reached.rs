@@ -1,6 +1,6 @@
 //! How far a preparation has come: enough to go on after a kill as if nothing had happened.
 
-use super::input::Place;
+use super::{input::Place, val_split::ValSplit};
 use crate::data::{Split, manifest::SplitEntry};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 pub(super) struct Reached {
     /// The place in the input, and what was met before it.
     pub(super) place: Place,
+    /// Which documents are held out; it may have taken a pass over everything to know.
+    pub(super) val_split: ValSplit,
     /// Tokens until `prepare.max_tokens`.
     pub(super) tokens_left: u64,
     /// Documents left out because they had come before.

@@ -5,10 +5,11 @@ use super::{
     in_flight::Held,
     input::{Place, Tally},
     reached::{Reached, SplitReached},
+    val_split::ValSplit,
     writer::{ShardFormat, SplitWriter},
 };
 use crate::data::{Split, manifest::SplitEntry};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::{
     collections::{BTreeMap, HashSet},
     ops::ControlFlow,
@@ -65,6 +66,7 @@ pub(super) struct Sink<'a> {
     place: Place,
     /// Hashes of all documents so far, where none may come twice.
     seen: Option<HashSet<u64>>,
+    val_split: ValSplit,
     duplicates: u64,
     /// Whether the document that began last is one.
     is_duplicate: bool,
@@ -80,11 +82,20 @@ impl<'a> Sink<'a> {
         claimed: &'a Claimed,
         format: ShardFormat,
         seen: Option<HashSet<u64>>,
+        val_split: ValSplit,
     ) -> Result<Self> {
         let max_tokens = claimed.request.max_tokens;
         let start = claimed.reached.as_ref();
+        let damaged = || {
+            let dir = claimed.dir.display();
+            format!(
+                "{dir}: what an earlier preparation left is damaged; delete the folder and start again"
+            )
+        };
         let writer = |split| match start.and_then(|reached| reached.splits.get(&split)) {
-            Some(reached) => SplitWriter::resume(format.clone(), split, reached.clone()),
+            Some(reached) => {
+                SplitWriter::resume(format.clone(), split, reached.clone()).with_context(damaged)
+            }
             None => Ok(SplitWriter::new(format.clone(), split)),
         };
         let most = if max_tokens == 0 {
@@ -99,6 +110,7 @@ impl<'a> Sink<'a> {
             tokens_left: start.map_or(most, |reached| reached.tokens_left),
             place: start.map_or_else(Place::default, |reached| reached.place.clone()),
             seen,
+            val_split,
             duplicates: start.map_or(0, |reached| reached.duplicates),
             is_duplicate: false,
             noted: Instant::now(),
@@ -163,6 +175,7 @@ impl<'a> Sink<'a> {
             (Split::Val, self.val.reached()?),
         ]);
         self.claimed.record(Some(Reached {
+            val_split: self.val_split,
             place: self.place.clone(),
             tokens_left: self.tokens_left,
             duplicates: self.duplicates,

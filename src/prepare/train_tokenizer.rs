@@ -5,7 +5,7 @@
 
 use super::{
     batches::{Batches, Cutting, Passage, Piece},
-    input::{Input, Mixture, Patience},
+    input::{Input, Mixture, Pass, Patience},
     pretrain::no_text,
     progress::Progress,
     worker_count,
@@ -124,7 +124,7 @@ impl<'a> Sample<'a> {
     fn new(config: &PrepareConfig, input: &'a Input, progress: Progress) -> Self {
         let patience = Patience {
             max_bad_rows: config.max_bad_rows,
-            log: false,
+            pass: Pass::Ahead,
         };
         let documents = Mixture::new(input, config, patience);
         let cutting = Cutting {

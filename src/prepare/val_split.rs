@@ -4,11 +4,12 @@
 use super::input::Document;
 use crate::data::Split;
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 use std::collections::BinaryHeap;
 
 /// The rule. A document is in val when its hash is below `fraction · 2^64`. Where that would leave a split without any
 /// of several documents, the one document with the lowest (or highest) hash is moved there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ValSplit {
     seed: u64,
     threshold: u64,

@@ -2,7 +2,6 @@
 
 use super::llama3;
 use super::ranks::{EMBEDDED, END_OF_TEXT, Ranks};
-use crate::config::refuse_hub;
 use crate::storage::AtomicFile;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
@@ -68,7 +67,6 @@ impl TokenizerFiles {
         {
             return Self::embedded(name);
         }
-        refuse_hub(&path.to_string_lossy())?;
         let file = match path.is_dir() {
             true if path.join(TOKENIZER).is_file() => path.join(TOKENIZER),
             true if path.join(RANKS).is_file() => path.join(RANKS),

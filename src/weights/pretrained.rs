@@ -4,6 +4,7 @@ use super::names::has_adapters;
 use super::{Adapter, Form, check_size, load, original, peft, read_config, stored_kind};
 use crate::bad_request;
 use crate::config::ModelConfig;
+use crate::hub;
 use crate::model::{LoraOptions, ModelOptions, Transformer};
 use crate::tokenizer::{self, Tokenizer};
 use crate::torch;
@@ -21,11 +22,14 @@ pub struct Pretrained {
 
 impl Pretrained {
     /// The model of a folder or file, and the adapter of another folder over it. A folder that holds an adapter itself
-    /// names the model below it. `alpha` scales an adapter that does not say how it is scaled.
+    /// names the model below it. Each may be `hf://org/name`, and is fetched then. `alpha` scales an adapter that does not say how it is scaled.
     ///
     /// # Errors
-    /// A bad request when one of them is missing; an error when one cannot be understood.
+    /// A bad request when one of them is missing; an error when one cannot be understood, or fetched.
     pub fn open(checkpoint: &Path, adapter: Option<&Path>, alpha: f64) -> Result<Self> {
+        let checkpoint = &*hub::model_dir(checkpoint)?;
+        let adapter = adapter.map(hub::model_dir).transpose()?;
+        let adapter = adapter.as_deref();
         let (base, adapter_dir) = match (peft::is_adapter(checkpoint), adapter) {
             (false, adapter) => (checkpoint.to_owned(), adapter),
             (true, None) => (base_of(checkpoint)?, Some(checkpoint)),
@@ -84,7 +88,7 @@ impl Pretrained {
                 self.base.display()
             )
         })?;
-        Tokenizer::load(path)
+        Tokenizer::load(&hub::tokenizer_dir(path)?)
     }
 
     /// The folder of the adapter, or of the weights, that holds a tokenizer.

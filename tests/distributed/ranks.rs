@@ -52,7 +52,7 @@ pub(crate) fn wait(ranks: Vec<Child>) -> Vec<Output> {
 }
 
 /// Runs a job in which nothing may go wrong.
-pub(super) fn run(dir: &Path, arguments: &[String], world_size: u64) {
+pub(crate) fn run(dir: &Path, arguments: &[String], world_size: u64) {
     for (number, output) in wait(start(dir, arguments, world_size)).iter().enumerate() {
         assert!(output.status.success(), "rank {number}: {}", said(output));
         assert_eq!(output.stdout.is_empty(), number != 0, "rank {number}");

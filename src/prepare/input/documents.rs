@@ -39,8 +39,17 @@ pub(in crate::prepare) struct Tally {
 pub(in crate::prepare) struct Patience {
     /// So many are skipped; one more is an error.
     pub(in crate::prepare) max_bad_rows: u64,
-    /// Whether each is logged; a corpus that is read twice complains once.
-    pub(in crate::prepare) log: bool,
+    /// A corpus that is read twice complains once.
+    pub(in crate::prepare) pass: Pass,
+}
+
+/// Which of the passes over the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::prepare) enum Pass {
+    /// Another comes after it.
+    Ahead,
+    /// None does: rows that are skipped are logged, and fetched files go.
+    Last,
 }
 
 struct OpenFile<'a> {
@@ -94,7 +103,7 @@ impl<'a> Documents<'a> {
         if tally.rows == 0 {
             return Ok(());
         }
-        let mut open = self.open_file(&self.files[tally.files])?;
+        let mut open = self.open_file(tally.files)?;
         for _ in 0..tally.rows {
             open.rows
                 .next()
@@ -108,18 +117,20 @@ impl<'a> Documents<'a> {
     fn next_document(&mut self) -> Result<Option<Document>> {
         loop {
             let Some(file) = &mut self.open else {
-                let Some(file) = self.files.get(self.tally.files) else {
+                if self.tally.files == self.files.len() {
                     return Ok(None);
-                };
-                self.open = Some(self.open_file(file)?);
+                }
+                self.open = Some(self.open_file(self.tally.files)?);
                 continue;
             };
             let Some(row) = file.rows.next() else {
-                self.finished_bytes += self.files[self.tally.files].bytes;
+                let finished = &self.files[self.tally.files];
+                self.finished_bytes += finished.bytes;
                 self.tally.source_bytes = self.finished_bytes;
                 self.tally.files += 1;
                 self.tally.rows = 0;
                 self.open = None;
+                finished.let_go(self.patience.pass);
                 continue;
             };
             let row = row.with_context(|| file.path.display().to_string())?;
@@ -134,10 +145,16 @@ impl<'a> Documents<'a> {
         }
     }
 
-    fn open_file(&self, file: &'a SourceFile) -> Result<OpenFile<'a>> {
+    /// The file after it is fetched while this one is read.
+    fn open_file(&self, index: usize) -> Result<OpenFile<'a>> {
+        let file = &self.files[index];
+        let rows =
+            rows::open(file, &self.column).with_context(|| file.path.display().to_string())?;
+        if let Some(next) = self.files.get(index + 1) {
+            next.begin();
+        }
         Ok(OpenFile {
-            rows: rows::open(file, &self.column)
-                .with_context(|| file.path.display().to_string())?,
+            rows,
             path: &file.path,
         })
     }
@@ -154,7 +171,7 @@ impl<'a> Documents<'a> {
                 ),
             });
         }
-        if self.patience.log {
+        if self.patience.pass == Pass::Last {
             let (BadRow::MissingField(reason) | BadRow::Malformed(reason)) = bad;
             log::warn!(
                 "{origin}: skipped ({} of at most {allowed}): {reason}",

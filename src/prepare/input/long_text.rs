@@ -1,11 +1,11 @@
 //! Text a passage at a time: what is too long for one thread, or for memory.
 
-use super::{compression, content_hash::Hasher};
+use super::{compression, content_hash::Hasher, fetched::LocalFile};
 use anyhow::{Context, Result, bail};
 use std::{
     io::{Cursor, Read},
     mem,
-    path::PathBuf,
+    sync::Arc,
 };
 
 /// Bytes of a passage, at least, where the text can be cut.
@@ -18,7 +18,7 @@ pub(in crate::prepare) type NextCut = fn(&str, usize) -> Option<usize>;
 /// A file that is one text, too long to be held in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::prepare) struct LongText {
-    path: PathBuf,
+    file: Arc<LocalFile>,
     len: usize,
 }
 
@@ -28,7 +28,7 @@ impl LongText {
     /// # Errors
     /// When it cannot be read.
     pub(super) fn check(
-        path: PathBuf,
+        file: Arc<LocalFile>,
         source: Box<dyn Read + Send>,
     ) -> Result<Result<Self, usize>> {
         let mut blocks = Utf8Blocks::new(source);
@@ -37,7 +37,7 @@ impl LongText {
             match blocks.next_block()? {
                 Block::Text(text) => len += text.len(),
                 Block::NotUtf8 { at } => return Ok(Err(at)),
-                Block::End => return Ok(Ok(Self { path, len })),
+                Block::End => return Ok(Ok(Self { file, len })),
             }
         }
     }
@@ -64,8 +64,8 @@ impl LongText {
     /// # Errors
     /// When the file cannot be read any more.
     pub(in crate::prepare) fn passages(&self, next_cut: Option<NextCut>) -> Result<Passages> {
-        let (source, _) = compression::open(&self.path)
-            .with_context(|| format!("{}: cannot be read again", self.path.display()))?;
+        let (source, _) = compression::open(&self.file)
+            .with_context(|| format!("{}: cannot be read again", self.file.display()))?;
         Ok(Passages::of(Box::new(source), next_cut))
     }
 }
@@ -215,8 +215,9 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_are_found_wherever_they_are() {
         let block = BLOCK_BYTES as usize;
+        let file = Arc::new(LocalFile::stays("none".into()));
         let check =
-            |bytes: Vec<u8>| LongText::check(PathBuf::new(), Box::new(Cursor::new(bytes))).unwrap();
+            |bytes: Vec<u8>| LongText::check(file.clone(), Box::new(Cursor::new(bytes))).unwrap();
         for at in [0, 5, block - 1, block, block + 1, 2 * block] {
             let mut bytes = vec![b'a'; at];
             bytes.push(0xff);

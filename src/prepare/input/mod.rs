@@ -1,12 +1,14 @@
 //! What a preparation reads.
 //!
-//! A document comes [`sources`] (their files listed by [`source`]) → [`rows`] (through [`compression`], as [`json_rows`] or [`parquet_rows`]) →
+//! A document comes [`sources`] (their files listed by [`source`], those on the Hub [`fetched`] when their turn comes) → [`rows`] (through [`compression`], as [`json_rows`] or [`parquet_rows`]) →
 //! [`documents`] → [`mixture`].
 
 mod compression;
 mod content;
 mod content_hash;
 mod documents;
+mod fetched;
+mod hub_source;
 mod json_rows;
 mod long_text;
 mod mixture;
@@ -17,7 +19,7 @@ mod source;
 mod sources;
 
 pub(super) use content::Content;
-pub(super) use documents::{Document, Patience, Tally};
+pub(super) use documents::{Document, Pass, Patience, Tally};
 pub(super) use long_text::{NextCut, Passages};
 pub(super) use mixture::{Mixture, Place};
 pub(super) use source::SourceFile;

@@ -3,7 +3,6 @@
 use super::{
     content::{Column, Content, Holds},
     row::{BadRow, Place, Row, Rows, missing_field},
-    source::SourceFile,
 };
 use anyhow::{Context, Result};
 use arrow_array::{
@@ -13,15 +12,15 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, Schema};
 use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
-use std::{fs::File, sync::Arc};
+use std::{fs::File, path::Path, sync::Arc};
 
 /// Rows held in memory at once.
 const BATCH_ROWS: usize = 256;
 
 /// Opens the file and checks its column.
-pub(super) fn open(file: &SourceFile, column: &Column) -> Result<Rows> {
+pub(super) fn open(path: &Path, file_bytes: u64, column: &Column) -> Result<Rows> {
     let builder =
-        ParquetRecordBatchReaderBuilder::try_new(File::open(&file.path).context("cannot open")?)
+        ParquetRecordBatchReaderBuilder::try_new(File::open(path).context("cannot open")?)
             .context("not a Parquet file that can be read")?;
     check_column(builder.schema(), column)?;
     let total_rows = builder.metadata().file_metadata().num_rows().max(1) as u64;
@@ -42,7 +41,6 @@ pub(super) fn open(file: &SourceFile, column: &Column) -> Result<Rows> {
         Err(error) => vec![Err(error)],
     });
     // The file's bytes, dealt out over its rows: compressed columns have no finer measure.
-    let file_bytes = file.bytes;
     let bytes_before =
         move |row: u64| (u128::from(file_bytes) * u128::from(row) / u128::from(total_rows)) as u64;
     Ok(Box::new((0..).zip(contents).map(

@@ -3,6 +3,7 @@
 use super::{
     compression,
     content::{Column, Content, Holds},
+    fetched::LocalFile,
     json_rows,
     long_text::LongText,
     parquet_rows,
@@ -12,7 +13,7 @@ use super::{
 use anyhow::{Context, Result};
 use std::{
     io::{BufRead, Cursor, Read},
-    path::Path,
+    sync::Arc,
 };
 
 /// A text up to here is held in memory.
@@ -24,7 +25,7 @@ const LONG_BYTES: u64 = 32 << 20;
 /// When the file cannot be opened; a bad request when a table lacks the column.
 pub(super) fn open(file: &SourceFile, column: &Column) -> Result<Rows> {
     match (file.format, column.holds) {
-        (Format::Parquet, _) => return parquet_rows::open(file, column),
+        (Format::Parquet, _) => return parquet_rows::open(&file.local()?, file.bytes, column),
         (Format::Text, Holds::Ids) => {
             return Err(crate::bad_request!(
                 "a text file holds no token ids; --pretokenized reads .jsonl, .json and .parquet"
@@ -32,14 +33,13 @@ pub(super) fn open(file: &SourceFile, column: &Column) -> Result<Rows> {
         }
         _ => {}
     }
-    let (content, taken) = compression::open(&file.path)?;
+    let local = file.local()?;
+    let (content, taken) = compression::open(&local)?;
     let column = column.clone();
     let rows: Rows = match file.format {
         Format::JsonLines => Box::new(json_rows::lines(content, column)),
         Format::Json => Box::new(json_rows::objects(content, column)?),
-        Format::Text | Format::Parquet => {
-            Box::new(std::iter::once(whole_file(&file.path, content)))
-        }
+        Format::Text | Format::Parquet => Box::new(std::iter::once(whole_file(local, content))),
     };
     Ok(Box::new(rows.map(move |row| {
         row.map(|row| Row {
@@ -49,7 +49,7 @@ pub(super) fn open(file: &SourceFile, column: &Column) -> Result<Rows> {
     })))
 }
 
-fn whole_file(path: &Path, mut file: Box<dyn BufRead + Send>) -> Result<Row> {
+fn whole_file(local: Arc<LocalFile>, mut file: Box<dyn BufRead + Send>) -> Result<Row> {
     let mut bytes = Vec::new();
     file.by_ref()
         .take(LONG_BYTES)
@@ -61,7 +61,7 @@ fn whole_file(path: &Path, mut file: Box<dyn BufRead + Send>) -> Result<Row> {
             .map_err(|error| error.utf8_error().valid_up_to())
     } else {
         let whole = Box::new(Cursor::new(bytes).chain(file));
-        LongText::check(path.to_owned(), whole)?.map(Content::LongText)
+        LongText::check(local, whole)?.map(Content::LongText)
     };
     Ok(Row {
         place: Place::Whole,

@@ -1,13 +1,24 @@
 //! From what the user named to the files to read, in an order that is the same every time.
 
-use super::compression::Compression;
-use crate::{config::refuse_hub, data::manifest, prepare::MARKER, tokenizer};
+use super::{
+    compression::Compression,
+    documents::Pass,
+    fetched::{Fetched, LocalFile},
+    hub_source::{self, Place},
+};
+use crate::{
+    config::{HubKind, HubPath},
+    data::manifest,
+    prepare::MARKER,
+    tokenizer,
+};
 use anyhow::{Context, Result};
 use std::{
     collections::HashSet,
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
 };
 
 /// `prepare.input` value that stands for the Python standard library's own sources.
@@ -60,22 +71,63 @@ impl Format {
 }
 
 /// A file to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(in crate::prepare) struct SourceFile {
-    /// Where it is.
+    /// Where it is; on the Hub, its address with the commit.
     pub(in crate::prepare) path: PathBuf,
     /// How to read it.
     pub(in crate::prepare) format: Format,
     /// Its size.
     pub(in crate::prepare) bytes: u64,
+    /// How to get it, where it is on the Hub.
+    remote: Option<Arc<Fetched>>,
+}
+
+impl SourceFile {
+    /// One on the Hub.
+    pub(super) fn on_hub(address: String, bytes: u64, remote: Fetched) -> Self {
+        let path = PathBuf::from(address);
+        Self {
+            format: Format::of(&path).unwrap_or(Format::Text),
+            bytes,
+            path,
+            remote: Some(Arc::new(remote)),
+        }
+    }
+
+    /// It will be read soon.
+    pub(super) fn begin(&self) {
+        if let Some(remote) = &self.remote {
+            remote.begin();
+        }
+    }
+
+    /// Where it is on this disk.
+    ///
+    /// # Errors
+    /// When it is on the Hub and cannot be fetched.
+    pub(super) fn local(&self) -> Result<Arc<LocalFile>> {
+        match &self.remote {
+            Some(remote) => remote.local(),
+            None => Ok(Arc::new(LocalFile::stays(self.path.clone()))),
+        }
+    }
+
+    /// It was read to its end.
+    pub(super) fn let_go(&self, pass: Pass) {
+        if let Some(remote) = &self.remote {
+            remote.let_go(pass);
+        }
+    }
 }
 
 /// The files behind `prepare.input`: inputs in the order given, the files of each sorted by path, no file twice, and
-/// none that a preparation into `out` writes itself (`out` may lie below an input).
+/// none that a preparation into `place.out` writes itself (it may lie below an input).
 ///
 /// # Errors
-/// A bad request when an input does not exist, matches nothing, or is a folder without anything to read.
-pub(in crate::prepare) fn list(input: &[String], out: &Path) -> Result<Vec<SourceFile>> {
+/// A bad request when an input does not exist, matches nothing, or is a folder without anything to read; for a data set of
+/// the Hub, what the Hub and the network have to say.
+pub(in crate::prepare) fn list(input: &[String], place: &Place<'_>) -> Result<Vec<SourceFile>> {
     if input.is_empty() {
         return Err(crate::bad_request!(
             "nothing to read: name files, folders, globs or `{PYTHON_STDLIB}` with --input (prepare.input)"
@@ -84,14 +136,24 @@ pub(in crate::prepare) fn list(input: &[String], out: &Path) -> Result<Vec<Sourc
     let mut seen = HashSet::new();
     let mut files = Vec::new();
     for input in input {
+        if let Some(path) = HubPath::parse_if_meant(input, HubKind::Dataset)? {
+            let remote = hub_source::list(&path, place)?;
+            files.extend(
+                remote
+                    .into_iter()
+                    .filter(|file| seen.insert(file.path.clone())),
+            );
+            continue;
+        }
         for path in paths_of(input)? {
-            if !is_output(&path, out) && seen.insert(path.clone()) {
+            if !is_output(&path, place.out) && seen.insert(path.clone()) {
                 let metadata = fs::metadata(&path)
                     .with_context(|| format!("{}: cannot read", path.display()))?;
                 files.push(SourceFile {
                     format: Format::of(&path).unwrap_or(Format::Text),
                     bytes: metadata.len(),
                     path,
+                    remote: None,
                 });
             }
         }
@@ -115,7 +177,6 @@ fn paths_of(input: &str) -> Result<Vec<PathBuf>> {
     if path.exists() {
         return paths_below(path);
     }
-    refuse_hub(input)?;
     if input == PYTHON_STDLIB {
         return stdlib_paths();
     }

@@ -1,16 +1,21 @@
 //! The files of one source, or of several with their shares.
 
-use super::source::{SourceFile, list};
-use crate::config::PrepareConfig;
+use super::{
+    fetched::Downloads,
+    hub_source::{self, Place},
+    source::{SourceFile, list},
+};
+use crate::{config::PrepareConfig, prepare::folder};
 use anyhow::Result;
 use serde::Deserialize;
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 /// What is read.
 #[derive(Debug, Clone)]
 pub struct Input {
     /// One for `prepare.input`, several for `prepare.mix`.
     pub(in crate::prepare) sources: Vec<InputSource>,
+    downloads: Arc<Downloads>,
 }
 
 /// Files with a share of the text.
@@ -40,12 +45,20 @@ impl Input {
     /// The files behind `prepare.input` or `prepare.mix`.
     ///
     /// # Errors
-    /// A bad request when both or none are given, the mix cannot be understood, or an input has nothing to read.
+    /// A bad request when both or none are given, the mix cannot be understood, or an input has nothing to read; what the
+    /// Hub and the network have to say where an input is on the Hub.
     pub fn find(config: &PrepareConfig, out: &Path) -> Result<Self> {
+        let place = Place {
+            out,
+            downloads: Downloads::beside(out, config.keep_files),
+            earlier: folder::earlier_request(out)?,
+        };
         let Some(mix) = &config.mix else {
-            let files = list(&config.input, out)?;
+            hub_source::check(&config.input)?;
+            let files = list(&config.input, &place)?;
             return Ok(Self {
                 sources: vec![InputSource { files, weight: 1.0 }],
+                downloads: place.downloads,
             });
         };
         if !config.input.is_empty() {
@@ -60,6 +73,7 @@ impl Input {
                 mix.display()
             )
         })?;
+        hub_source::check(parsed.source.iter().flat_map(|source| &source.input))?;
         let source = |source: MixSource| {
             if !(source.weight > 0.0 && source.weight.is_finite()) {
                 let (mix, weight) = (mix.display(), source.weight);
@@ -68,14 +82,26 @@ impl Input {
                 ));
             }
             Ok(InputSource {
-                files: list(&source.input, out)?,
+                files: list(&source.input, &place)?,
                 weight: source.weight,
             })
         };
         let sources = parsed.source.into_iter().map(source);
         Ok(Self {
             sources: sources.collect::<Result<_>>()?,
+            downloads: place.downloads.clone(),
         })
+    }
+
+    /// Nothing will be read any more.
+    pub(in crate::prepare) fn stop_fetching(&self) {
+        self.downloads.stop();
+    }
+
+    /// Removes what was fetched for a preparation into `out`, this one's or one's before that was killed.
+    pub fn remove_fetched(self, out: &Path) {
+        drop(self);
+        Downloads::remove(out);
     }
 
     /// All files.
