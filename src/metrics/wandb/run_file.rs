@@ -32,6 +32,11 @@ pub(super) struct Found {
 }
 
 impl RunFile {
+    /// Whether there is a file to go on with.
+    pub(super) fn is_begun(path: &Path) -> bool {
+        fs::metadata(path).is_ok_and(|file| file.len() >= MAGIC.len() as u64)
+    }
+
     /// Makes the file and its folder.
     ///
     /// # Errors

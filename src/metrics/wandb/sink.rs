@@ -52,8 +52,7 @@ impl WandbSink {
             id: place.id,
             ..run
         };
-        let (file, earlier_seconds) = open(&place.file, step, &run)?;
-        let sent = Sent::read(&place.file, file.settled());
+        let (file, sent, earlier_seconds) = open(&place.file, step, &run)?;
         let recorder = Recorder::new(file, earlier_seconds);
         let settled = recorder.settled();
         let uploader = account.map(|account| -> Result<_> {
@@ -139,16 +138,17 @@ impl MetricSink for WandbSink {
     }
 }
 
-/// The run's file and the seconds that the run took before.
-fn open(path: &Path, step: u64, run: &Run) -> Result<(RunFile, f64)> {
-    if path.exists() {
+/// The run's file, how much of it was sent, and the seconds that the run took before.
+fn open(path: &Path, step: u64, run: &Run) -> Result<(RunFile, Sent, f64)> {
+    if RunFile::is_begun(path) {
         let (mut file, found) = RunFile::reopen(path, step)?;
+        let sent = Sent::read(path, file.settled()); // before anything new follows what was kept
         let config = record::Record::Config(record::entries(&run.config));
         file.append(&[config.body()])?;
-        return Ok((file, found.runtime_seconds));
+        return Ok((file, sent, found.runtime_seconds));
     }
     let records = [Body::header(), Body::run(run, SystemTime::now())];
-    Ok((RunFile::create(path, &records)?, 0.0))
+    Ok((RunFile::create(path, &records)?, Sent::read(path, 0), 0.0))
 }
 
 /// Tells the server of the run.
@@ -212,6 +212,39 @@ fn values(record: &Record) -> Vec<(String, Value)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+
+    /// The server had more than the resume keeps: it is sent from where the kept records end, not from within a new one.
+    #[test]
+    fn a_note_beyond_what_is_kept_is_cut_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.wandb");
+        let run = Run {
+            id: "x".into(),
+            project: "p".into(),
+            entity: None,
+            name: "n".into(),
+            group: None,
+            tags: Vec::new(),
+            config: json!({"text": "long enough to reach beyond the note".repeat(10)}),
+            host: "h".into(),
+        };
+        let (mut file, sent, _) = open(&path, 0, &run).unwrap();
+        assert_eq!(sent.position, 0);
+        let mut ends = Vec::new();
+        for step in 1..=3 {
+            let items = Vec::new();
+            let row = record::Record::History { step, items };
+            file.append(&[row.body()]).unwrap();
+            ends.push(file.settled());
+        }
+        fs::write(path.with_extension("sent"), (ends[1] + 5).to_string()).unwrap();
+        let (file, sent, _) = open(&path, 2, &run).unwrap();
+        assert_eq!(sent.position, ends[1]);
+        assert!(file.settled() > ends[1] + 5);
+        fs::write(&path, "").unwrap(); // killed as it was made
+        assert!(open(&path, 2, &run).is_ok());
+    }
 
     /// Nobody takes anything from the queue: logging does not wait for it.
     #[test]
