@@ -11,11 +11,15 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 static LOGGER: Logger = Logger {
     file: Mutex::new(None),
+    listener: Mutex::new(None),
     rank: OnceLock::new(),
 };
 
+type Listener = Box<dyn Fn(Level, &str) + Send>;
+
 struct Logger {
     file: Mutex<Option<File>>,
+    listener: Mutex<Option<Listener>>,
     rank: OnceLock<u64>,
 }
 
@@ -51,6 +55,15 @@ pub fn tee_into(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// From now on lines go there as well, without a newline. What listens must not wait, nor log.
+pub fn listen(listener: impl Fn(Level, &str) + Send + 'static) {
+    let mut place = LOGGER
+        .listener
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    *place = Some(Box::new(listener));
+}
+
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("llama_train")
@@ -81,6 +94,10 @@ impl Log for Logger {
             .as_mut()
         {
             let _ = file.write_all(line.as_bytes());
+        }
+        let listener = self.listener.lock();
+        if let Some(listener) = listener.unwrap_or_else(PoisonError::into_inner).as_ref() {
+            listener(record.level(), line.trim_end());
         }
     }
 

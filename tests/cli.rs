@@ -9,7 +9,7 @@ use std::process::Command;
 /// A new flag is a visible change of this snapshot.
 #[test]
 fn help_of_every_verb() {
-    let verbs: [&[&str]; 11] = [
+    let verbs: [&[&str]; 12] = [
         &[],
         &["prep-data"],
         &["prep-data", "pretrain"],
@@ -21,6 +21,7 @@ fn help_of_every_verb() {
         &["export"],
         &["eval"],
         &["plan"],
+        &["report"],
     ];
     let mut pages = String::new();
     for verb in verbs {
@@ -228,9 +229,17 @@ fn doctor_says_what_was_found() {
     let dir = tempfile::tempdir().unwrap();
     let outcome = llama_train(dir.path())
         .args(["doctor", "--json"])
+        .env("WANDB_BASE_URL", "http://127.0.0.1:9")
         .assert()
         .success();
     let found: Value = serde_json::from_slice(&outcome.get_output().stdout).unwrap();
+    assert_eq!(found["wandb"]["works"], false);
+    assert!(
+        found["wandb"]["found"]
+            .as_str()
+            .unwrap()
+            .contains("wandb.mode")
+    );
     assert_eq!(
         (&found["gloo"]["works"], &found["libtorch"]["works"]),
         (&true.into(), &true.into())

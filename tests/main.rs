@@ -26,4 +26,5 @@ mod sft;
 mod tokenizer;
 mod tokenizer_backends;
 mod training;
+mod wandb;
 mod weights;

@@ -192,11 +192,6 @@ fn switches_name_the_verb_or_what_is_not_built() {
             ":1: lora.rank: 0 must be at least 1",
         ),
         (
-            "WNB_ENABLED=True",
-            Pretrain,
-            ":1: wandb.mode: this version cannot do that yet",
-        ),
-        (
             "SAVE_CHECKPOINTS=perhaps",
             Pretrain,
             "checkpoint.save: expected True or False, found perhaps",

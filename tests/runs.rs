@@ -11,7 +11,7 @@ pub(crate) fn run_to_the_end(dir: &Path, arguments: &[String]) {
 }
 
 /// Kills the process with SIGKILL once it has logged `step` steps.
-fn run_until_killed(dir: &Path, arguments: &[String], name: &str, step: usize) {
+pub(crate) fn run_until_killed(dir: &Path, arguments: &[String], name: &str, step: usize) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_llama-train"))
         .args(arguments)
         .current_dir(dir)

@@ -69,6 +69,9 @@ pub(super) enum Verb {
     Bench(Bench),
     /// Say what this machine offers and what is missing
     Doctor(Doctor),
+    /// Write the numbers of runs as tables
+    #[command(after_help = "Example:\n  llama-train report runs/quickstart --csv")]
+    Report(Report),
 }
 
 #[derive(Debug, Subcommand)]
@@ -213,6 +216,18 @@ pub(super) struct Plan {
 pub(super) struct Doctor {
     #[command(flatten)]
     pub(super) common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Report {
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// Run folders, or names of runs below run.dir
+    #[arg(value_name = "RUN", required = true)]
+    pub(super) runs: Vec<PathBuf>,
+    /// Write metrics.csv into each folder; this version has no other form
+    #[arg(long, required = true)]
+    pub(super) csv: bool,
 }
 
 #[derive(Debug, Args)]

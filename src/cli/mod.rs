@@ -68,6 +68,7 @@ impl Verb {
             Self::Export(args) => &args.common,
             Self::Eval(args) => &args.common,
             Self::Plan(args) => &args.common,
+            Self::Report(args) => &args.common,
         }
     }
 
@@ -85,6 +86,7 @@ impl Verb {
             Self::Export(args) => args.run(),
             Self::Eval(args) => args.run(),
             Self::Plan(args) => args.run(),
+            Self::Report(args) => args.run(),
         }
     }
 }

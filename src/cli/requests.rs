@@ -1,14 +1,14 @@
 //! From flags to what the verbs take.
 
 use super::args::{
-    Bench, Common, Doctor, Input, Original, Plan, PrepPretrain, PrepTokenizer, Training,
+    Bench, Common, Doctor, Input, Original, Plan, PrepPretrain, PrepTokenizer, Report, Training,
 };
 use super::assignments::{self, Assignments};
 use super::model_args::{Eval, Export, Generate};
 use crate::checkpoint::ResumeFrom;
 use crate::commands::original_checkpoint::{OriginalCheckpoint, Stage};
 use crate::commands::training::TrainingRequest;
-use crate::commands::{Output, bench, doctor, eval, export, generate, plan, prep_data};
+use crate::commands::{Output, bench, doctor, eval, export, generate, plan, prep_data, report};
 use crate::config::{Config, Purpose, Sources};
 use crate::data::Split;
 use crate::tokenizer::PromptStyle;
@@ -230,6 +230,17 @@ impl Doctor {
     pub(super) fn run(&self) -> Result<Output> {
         self.common.load(Assignments::default(), Purpose::Other)?;
         Ok(doctor::run())
+    }
+}
+
+impl Report {
+    pub(super) fn run(&self) -> Result<Output> {
+        let config = self.common.load(Assignments::default(), Purpose::Other)?;
+        report::run(&report::Request {
+            runs: self.runs.clone(),
+            dir: config.run.dir,
+            form: report::Form::Csv,
+        })
     }
 }
 

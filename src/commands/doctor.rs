@@ -4,6 +4,7 @@ use super::Output;
 use crate::config::DistConfig;
 use crate::dist::{LaunchEnv, Meeting, Rendezvous, ServedBy, barrier};
 use crate::hub::{self, Status};
+use crate::metrics::wandb::Account;
 use crate::torch::{self, StoreAddress};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -22,7 +23,15 @@ struct Finding {
 /// Looks at libtorch, the devices and the ranks' backends. Nothing that is missing is an error: a CPU is enough.
 #[must_use]
 pub fn run() -> Output {
-    let findings = [libtorch(), processors(), gpus(), gloo(), nccl(), the_hub()];
+    let findings = [
+        libtorch(),
+        processors(),
+        gpus(),
+        gloo(),
+        nccl(),
+        the_hub(),
+        weights_and_biases(),
+    ];
     let mut text = String::new();
     let mut json = serde_json::Map::new();
     for Finding {
@@ -161,4 +170,14 @@ fn describe(status: &Status) -> String {
         false => "without a token (gated and private models need one: set HF_TOKEN)",
     };
     format!("{answers}, {token}; files in {}", status.cache.display())
+}
+
+/// Whether `wandb.mode = "online"` would work.
+fn weights_and_biases() -> Finding {
+    let status = Account::status();
+    Finding {
+        name: "wandb",
+        works: status.is_ok(),
+        text: status.unwrap_or_else(|error| format!("{error:#}")),
+    }
 }

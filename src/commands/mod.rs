@@ -11,9 +11,11 @@ pub mod original_checkpoint;
 pub mod plan;
 pub mod prep_data;
 pub mod pretrain;
+pub mod report;
 pub mod sft;
 mod summary;
 pub mod training;
+mod wandb;
 
 /// What a verb has to say, on stdout.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,5 +1,6 @@
 //! What the training verbs share: their request, what they look up before a device is touched, and their summary.
 
+use super::wandb::{self, Reporting};
 use super::{Output, summary};
 use crate::bad_request;
 use crate::checkpoint::{self, Moments, ResumeFrom};
@@ -153,6 +154,7 @@ pub fn check_samples(
 /// When a rank does not come.
 pub fn meet(request: &TrainingRequest) -> Result<Rendezvous> {
     let (launch, config) = (LaunchEnv::read()?, request.config.dist.clone());
+    reporting(request, &launch)?; // a missing key is said before data is prepared
     match request.dry_run {
         true => Ok(Rendezvous::without_others(launch, config)),
         false => Rendezvous::meet(launch, config),
@@ -194,10 +196,12 @@ where
     if request.dry_run {
         return dry_run_output(&parts.plan);
     }
+    let is_first = rendezvous.launch().rank == 0;
+    let reporting = reporting(request, rendezvous.launch())?;
+    rendezvous.rank_zero_first("wandb key", || reporting.check())?;
     let device = prepare_device(&parts.config.run, rendezvous.launch())?;
     let folder = parts.folder.clone();
     let max_steps = parts.plan.max_steps;
-    let is_first = rendezvous.launch().rank == 0;
     rendezvous.rank_zero_first("run folder", || {
         if is_first {
             folder.create(&request.config.to_toml())?;
@@ -205,13 +209,40 @@ where
         logging::tee_into(&folder.log())
     })?;
     log::info!("{}", parts.plan);
+    let run = wandb::describe(&request.config, &parts.plan);
     let group = rendezvous.group(device)?;
     let mut trainer = parts.assemble(objective, device, group)?;
     if is_first {
-        trainer.sinks = sinks(&folder, trainer.state.step, max_steps)?;
+        let step = trainer.state.step;
+        trainer.sinks = sinks(&folder, step, max_steps)?;
+        let sink = reporting.sink(folder.path(), step, run)?;
+        let boxed = sink.map(|sink| Box::new(sink) as Box<dyn MetricSink>);
+        trainer.sinks.extend(boxed);
     }
-    let summary = trainer.run()?;
-    summary::output(folder.path(), &trainer.state, &summary)
+    let summary = trainer.run();
+    let output =
+        summary.and_then(|summary| summary::output(folder.path(), &trainer.state, &summary));
+    finish(&mut trainer.sinks, &output);
+    output
+}
+
+/// Where rank 0 reports to besides the run folder.
+fn reporting(request: &TrainingRequest, launch: &LaunchEnv) -> Result<Reporting> {
+    match launch.rank {
+        0 => Reporting::of(&request.config.wandb),
+        _ => Ok(Reporting::Disabled),
+    }
+}
+
+/// A sink that cannot end well changes nothing about the run.
+fn finish(sinks: &mut [Box<dyn MetricSink>], output: &Result<Output>) {
+    let failed = 1;
+    let exit_code = output.as_ref().map_or(failed, |output| output.exit_code);
+    for sink in sinks {
+        if let Err(error) = sink.finish(exit_code.into()) {
+            log::warn!("{error:#}");
+        }
+    }
 }
 
 fn sinks(folder: &RunFolder, step: u64, max_steps: u64) -> Result<Vec<Box<dyn MetricSink>>> {

@@ -82,17 +82,17 @@ section! {
 section! {
     /// Weights & Biases.
     WandbConfig in "wandb" {
-        /// "disabled"; "online" and "offline" are not in this version.
+        /// "disabled", "online" (sent as the run goes), or "offline" (a file in the run folder for `wandb sync`).
         mode: WandbMode = WandbMode::Disabled,
-        /// Project.
+        /// Project (default: `WANDB_PROJECT`, else "llama-train").
         project: Option<String> = None,
-        /// User or team.
+        /// User or team (default: `WANDB_ENTITY`, else the key's own).
         entity: Option<String> = None,
-        /// Name of the run (default: `run.name`).
+        /// Name of the run (default: `WANDB_NAME`, else `run.name`).
         name: Option<String> = None,
-        /// Group of runs.
+        /// Group of runs (default: `WANDB_RUN_GROUP`).
         group: Option<String> = None,
-        /// Tags of the run.
+        /// Tags of the run (default: `WANDB_TAGS`, split at commas).
         tags: Vec<String> = Vec::new(),
     }
 }

@@ -3,7 +3,7 @@
 use super::hub_keys;
 use super::presets::{PRESETS, preset};
 use super::{
-    Config, DistConfig, ModelSection, OptimConfig, PrepareConfig, Problem, TrainConfig, WandbMode,
+    Config, DistConfig, ModelSection, OptimConfig, PrepareConfig, Problem, TrainConfig,
     did_you_mean,
 };
 use crate::bad_request;
@@ -30,13 +30,10 @@ pub(super) fn problems(config: &Config) -> Result<Vec<Problem>> {
 
 /// What is asked for and not built yet is said, not passed over.
 fn not_yet(config: &Config, problems: &mut Vec<Problem>) {
-    let asked = [
-        (
-            "eval.tasks",
-            config.eval.tasks.iter().any(|task| task != "loss"),
-        ),
-        ("wandb.mode", config.wandb.mode != WandbMode::Disabled),
-    ];
+    let asked = [(
+        "eval.tasks",
+        config.eval.tasks.iter().any(|task| task != "loss"),
+    )];
     for (key, asked) in asked {
         require(problems, key, !asked, "this version cannot do that yet");
     }

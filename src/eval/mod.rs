@@ -8,20 +8,34 @@ pub use samples::Samples;
 
 use crate::config::Cadence;
 use crate::dist::ProcessGroup;
+use crate::metrics::Sample;
 use crate::model::Transformer;
 use anyhow::Result;
+
+/// What a look at the model found: empty on ranks that do not report.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Named numbers for `metrics.jsonl`.
+    pub values: Vec<(&'static str, f64)>,
+    /// What the model wrote.
+    pub samples: Vec<Sample>,
+}
+
+impl Findings {
+    /// Whether there is nothing to report.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.samples.is_empty()
+    }
+}
 
 /// A periodic look at the model; every rank takes part and gives the same answer.
 pub trait Evaluator {
     /// When it is due.
     fn cadence(&self) -> Cadence;
-    /// Named numbers for `metrics.jsonl`; none where the result is text.
+    /// Looks at the model as it is now.
     ///
     /// # Errors
     /// When the model or the data fails.
-    fn evaluate(
-        &mut self,
-        model: &Transformer,
-        group: &dyn ProcessGroup,
-    ) -> Result<Vec<(&'static str, f64)>>;
+    fn evaluate(&mut self, model: &Transformer, group: &dyn ProcessGroup) -> Result<Findings>;
 }

@@ -1,15 +1,16 @@
 //! Text that the model writes, as it learns.
 
-use super::Evaluator;
+use super::{Evaluator, Findings};
 use crate::config::{Cadence, GenerateConfig};
 use crate::dist::ProcessGroup;
 use crate::generate::generate;
+use crate::metrics::Sample;
 use crate::model::Transformer;
 use crate::tokenizer::{PromptStyle, Tokenizer};
 use anyhow::Result;
 use std::sync::Arc;
 
-/// Continues the configured prompts and shows the result in the log.
+/// Continues the configured prompts.
 pub struct Samples {
     config: GenerateConfig,
     tokenizer: Arc<Tokenizer>,
@@ -33,33 +34,31 @@ impl Evaluator for Samples {
         Cadence::new(self.config.every)
     }
 
-    fn evaluate(
-        &mut self,
-        model: &Transformer,
-        group: &dyn ProcessGroup,
-    ) -> Result<Vec<(&'static str, f64)>> {
-        if self.config.prompts.is_empty() || group.rank() != 0 {
-            return Ok(Vec::new());
+    fn evaluate(&mut self, model: &Transformer, group: &dyn ProcessGroup) -> Result<Findings> {
+        let prompts = &self.config.prompts;
+        if prompts.is_empty() || group.rank() != 0 {
+            return Ok(Findings::default());
         }
-        let prompts: Result<Vec<_>> = self
-            .config
-            .prompts
+        let tokens: Result<Vec<_>> = prompts
             .iter()
             .map(|prompt| self.style.encode(&self.tokenizer, prompt))
             .collect();
-        let completions = generate(
-            model,
-            &prompts?,
-            &self.config,
-            &self.tokenizer.stop_tokens(),
-        )?;
-        for (prompt, completion) in self.config.prompts.iter().zip(completions) {
+        let stop = self.tokenizer.stop_tokens();
+        let completions = generate(model, &tokens?, &self.config, &stop)?;
+        let samples = prompts.iter().zip(completions);
+        let samples = samples.map(|(prompt, completion)| {
             let text = self.tokenizer.decode(&completion.tokens)?;
-            match self.style {
-                PromptStyle::Text => log::info!("sample: {prompt}{text}"),
-                PromptStyle::Chat { .. } => log::info!("sample: {prompt}\n  {text}"),
-            }
-        }
-        Ok(Vec::new())
+            Ok(Sample {
+                prompt: prompt.clone(),
+                completion: match self.style {
+                    PromptStyle::Text => text,
+                    PromptStyle::Chat { .. } => format!("\n  {text}"),
+                },
+            })
+        });
+        Ok(Findings {
+            values: Vec::new(),
+            samples: samples.collect::<Result<_>>()?,
+        })
     }
 }

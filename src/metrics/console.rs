@@ -1,6 +1,6 @@
 //! What a person watches: a progress bar on a terminal, plain lines elsewhere.
 
-use super::{MetricSink, Record, Split};
+use super::{MetricSink, Record, Sample, Split};
 use crate::logging;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -55,6 +55,7 @@ impl MetricSink for ConsoleSink {
     fn log(&mut self, record: &Record) -> Result<()> {
         match record.split {
             Split::Train => self.train(record),
+            Split::Val | Split::Eval if record.values.is_empty() => {}
             Split::Val | Split::Eval => {
                 let values: Vec<_> = record
                     .values
@@ -72,6 +73,9 @@ impl MetricSink for ConsoleSink {
                     values.join(", ")
                 );
             }
+        }
+        for Sample { prompt, completion } in &record.samples {
+            log::info!("sample: {prompt}{completion}");
         }
         Ok(())
     }

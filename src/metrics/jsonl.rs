@@ -42,6 +42,9 @@ impl JsonlSink {
 
 impl MetricSink for JsonlSink {
     fn log(&mut self, record: &Record) -> Result<()> {
+        if record.values.is_empty() {
+            return Ok(()); // only texts
+        }
         let mut line = object(record).to_string();
         line.push('\n');
         self.file.write_all(line.as_bytes()).with_context(|| {
@@ -70,7 +73,7 @@ fn object(record: &Record) -> Value {
 }
 
 /// Counts are written without a decimal point.
-fn number(value: f64) -> Value {
+pub(super) fn number(value: f64) -> Value {
     const EXACT: f64 = (1_u64 << 53) as f64;
     if value.fract() == 0.0 && value.abs() < EXACT {
         json!(value as i64)
@@ -117,6 +120,7 @@ mod tests {
             step: 3,
             split: Split::Train,
             values: vec![("loss", f64::NAN), ("tokens_seen", 1e6)],
+            samples: Vec::new(),
         })
         .unwrap();
         let text = fs::read_to_string(&path).unwrap();

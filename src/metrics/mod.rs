@@ -3,6 +3,7 @@
 mod console;
 mod jsonl;
 mod throughput;
+pub mod wandb;
 
 pub use console::ConsoleSink;
 pub use jsonl::JsonlSink;
@@ -33,7 +34,16 @@ impl Split {
     }
 }
 
-/// Named numbers of one step, under the field names of `metrics.jsonl`.
+/// Text that the model wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// What it was given.
+    pub prompt: String,
+    /// How it went on.
+    pub completion: String,
+}
+
+/// Named numbers of one step, under the field names of `metrics.jsonl`, and texts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     /// Optimizer updates completed.
@@ -42,6 +52,8 @@ pub struct Record {
     pub split: Split,
     /// The numbers, in the order they are written.
     pub values: Vec<(&'static str, f64)>,
+    /// What the model wrote.
+    pub samples: Vec<Sample>,
 }
 
 impl Record {
@@ -62,4 +74,12 @@ pub trait MetricSink {
     /// # Errors
     /// When it cannot be kept.
     fn log(&mut self, record: &Record) -> Result<()>;
+
+    /// The run has ended and exits with this code: nothing more comes.
+    ///
+    /// # Errors
+    /// When what came before cannot be kept.
+    fn finish(&mut self, _exit_code: i32) -> Result<()> {
+        Ok(())
+    }
 }

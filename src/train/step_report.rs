@@ -120,6 +120,7 @@ impl PendingStep {
             step: self.step,
             split: Split::Train,
             values,
+            samples: Vec::new(),
         }
     }
 }

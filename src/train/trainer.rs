@@ -204,12 +204,13 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
             }
             self.settle(progress)?;
             let evaluator = &mut self.evaluators[index];
-            let values = torch::catch(|| evaluator.evaluate(&self.model, self.group.as_ref()))?;
-            if !values.is_empty() {
+            let found = torch::catch(|| evaluator.evaluate(&self.model, self.group.as_ref()))?;
+            if !found.is_empty() {
                 self.log(&Record {
                     step,
                     split: Split::Eval,
-                    values,
+                    values: found.values,
+                    samples: found.samples,
                 })?;
             }
         }

@@ -38,6 +38,7 @@ impl ValidationLoss {
             step,
             split: Split::Val,
             values,
+            samples: Vec::new(),
         }
     }
 }
