@@ -1,6 +1,7 @@
 //! The flags of each verb.
 
-use super::model_args::{Eval, Export, Generate};
+use super::eval_args::{Eval, PrepEval};
+use super::model_args::{Export, Generate};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -49,9 +50,9 @@ pub(super) enum Verb {
         after_help = "Example:\n  llama-train generate --checkpoint runs/quickstart/checkpoints/best --prompt 'def '"
     )]
     Generate(Generate),
-    /// Score a checkpoint on held-out data
+    /// Score a checkpoint on held-out data and on benchmarks
     #[command(
-        after_help = "Example:\n  llama-train eval --checkpoint runs/quickstart/checkpoints/best --tasks loss --data data/quickstart"
+        after_help = "Example:\n  llama-train eval --checkpoint runs/quickstart/checkpoints/best --tasks loss,hellaswag --data data/quickstart"
     )]
     Eval(Eval),
     /// Write a checkpoint as a Hugging Face or a Meta folder
@@ -86,6 +87,11 @@ pub(super) enum PrepData {
         after_help = "Example:\n  llama-train prep-data tokenizer --input books --vocab-size 32000 --out tokenizer.json"
     )]
     Tokenizer(PrepTokenizer),
+    /// Benchmarks to token ids
+    #[command(
+        after_help = "Example:\n  llama-train prep-data eval --tasks hellaswag,mmlu --tokenizer tokenizer.json --out data/benchmarks"
+    )]
+    Eval(PrepEval),
 }
 
 /// What both preparations read.

@@ -2,6 +2,7 @@
 
 mod args;
 mod assignments;
+mod eval_args;
 mod model_args;
 mod requests;
 
@@ -61,6 +62,7 @@ impl Verb {
         match self {
             Self::PrepData(PrepData::Pretrain(args)) => &args.common,
             Self::PrepData(PrepData::Tokenizer(args)) => &args.common,
+            Self::PrepData(PrepData::Eval(args)) => &args.common,
             Self::Pretrain(args) | Self::Sft(args) => &args.common,
             Self::Generate(args) => &args.common,
             Self::Bench(args) => &args.common,
@@ -76,6 +78,7 @@ impl Verb {
         match self {
             Self::PrepData(PrepData::Pretrain(args)) => args.run(),
             Self::PrepData(PrepData::Tokenizer(args)) => args.run(),
+            Self::PrepData(PrepData::Eval(args)) => args.run(),
             Self::Pretrain(args) => {
                 pretrain::run(&args.request(Purpose::Pretrain, Stage::Pretrain)?)
             }

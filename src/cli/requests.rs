@@ -4,13 +4,13 @@ use super::args::{
     Bench, Common, Doctor, Input, Original, Plan, PrepPretrain, PrepTokenizer, Report, Training,
 };
 use super::assignments::{self, Assignments};
-use super::model_args::{Eval, Export, Generate};
+use super::model_args::{Export, Generate};
 use crate::checkpoint::ResumeFrom;
 use crate::commands::original_checkpoint::{OriginalCheckpoint, Stage};
 use crate::commands::training::TrainingRequest;
-use crate::commands::{Output, bench, doctor, eval, export, generate, plan, prep_data, report};
+use crate::commands::{Output, bench, doctor, export, generate, plan, prep_data, report};
 use crate::config::{Config, Purpose, Sources};
-use crate::data::Split;
+use crate::eval::task_names;
 use crate::tokenizer::PromptStyle;
 use anyhow::Result;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use tch::Kind;
 
 impl Common {
     /// The configuration with the verb's own flags on top.
-    fn load(&self, flags: Assignments, purpose: Purpose) -> Result<Config> {
+    pub(super) fn load(&self, flags: Assignments, purpose: Purpose) -> Result<Config> {
         let mut assignments = assignments::from_set(&self.set)?;
         assignments.extend(flags.into_inner());
         Config::load(&Sources {
@@ -26,6 +26,7 @@ impl Common {
             env_file: self.env_file.clone(),
             assignments,
             purpose,
+            tasks: task_names().collect(),
         })
     }
 }
@@ -196,26 +197,6 @@ impl Export {
                 _ => export::Format::HuggingFace,
             },
             kind,
-        })
-    }
-}
-
-impl Eval {
-    pub(super) fn run(&self) -> Result<Output> {
-        let mut flags = Assignments::default();
-        flags.list("--tasks", "eval.tasks", &self.tasks);
-        flags.text("--data", "data.path", self.data.as_ref());
-        flags.value("--limit", "eval.limit", self.limit);
-        eval::run(&eval::Request {
-            config: self.common.load(flags, Purpose::Other)?,
-            checkpoint: self.model.checkpoint.clone(),
-            adapter: self.model.adapter.clone(),
-            split: match self.split.as_str() {
-                "train" => Split::Train,
-                _ => Split::Val,
-            },
-            seq_len: self.seq_len,
-            details: self.details.clone(),
         })
     }
 }

@@ -176,6 +176,13 @@ impl Transformer {
                 });
                 states.view_as(&embedded)
             }
+            Layout::Branched(branches) => {
+                let rotation = self.rope.at(&branches.positions.unsqueeze(1));
+                let mask = branches.mask();
+                self.blocks(embedded, pass, |attention, x| {
+                    attention.masked(x, &rotation, &mask, pass)
+                })
+            }
         }
     }
 

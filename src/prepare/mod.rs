@@ -37,7 +37,8 @@ use std::{
     time::Instant,
 };
 
-pub use input::Input;
+pub use input::{Input, ObjectRow, read_objects};
+pub use progress::{Progress, Unit};
 
 /// In a folder whose preparation has not finished.
 const MARKER: &str = "preparing.json";

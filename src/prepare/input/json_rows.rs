@@ -1,7 +1,7 @@
 //! The rows of `.jsonl` and `.json` files.
 
 use super::content::{Column, Content, Holds};
-use super::row::{BadRow, Place, Row, missing_field};
+use super::row::{BadRow, Place, Row, missing_field, start_of};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::Value;
@@ -119,13 +119,5 @@ fn content_of(row: Value, column: &Column) -> Result<Content, BadRow> {
                 .ok_or_else(|| wrong("list of token ids", &Value::Array(values)))
         }
         (Holds::Ids, other) => Err(wrong("list of token ids", &other)),
-    }
-}
-
-fn start_of(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(40) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
     }
 }

@@ -68,3 +68,12 @@ pub(super) fn missing_field<'a>(
     };
     format!("no field `{field}` ({remedy}); found {found}{hint}")
 }
+
+/// Enough of a value to recognise it.
+pub(super) fn start_of(value: &serde_json::Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
