@@ -26,6 +26,7 @@ use crate::prepare::{Progress, Unit};
 use crate::tokenizer::Tokenizer;
 use anyhow::Result;
 use std::path::Path;
+use std::time::Instant;
 use task_data::TaskData;
 use tch::Device;
 use tokenized::TokenizedItem;
@@ -112,6 +113,7 @@ impl TaskSource {
     }
 
     fn tokenize(&self, tokenizer: &Tokenizer, limit: u64) -> Result<Vec<TokenizedItem>> {
+        let started = Instant::now();
         let rows = self.data.rows(self.benchmark)?;
         let items = items::items(self.benchmark, &rows, limit)?;
         if items.is_empty() {
@@ -120,7 +122,13 @@ impl TaskSource {
                 self.name()
             ));
         }
-        tokenized::tokenize(tokenizer, &items)
+        let tokenized = tokenized::tokenize(tokenizer, &items)?;
+        let (name, count) = (self.name(), items.len());
+        log::info!(
+            "{name}: {count} items tokenized in {:.2} s",
+            seconds(started)
+        );
+        Ok(tokenized)
     }
 }
 
@@ -135,6 +143,7 @@ impl Task {
         scoring: Scoring,
         group: &dyn ProcessGroup,
     ) -> Result<BenchmarkScores> {
+        let started = Instant::now();
         let total = self.forest.trees.iter().map(|tree| tree.inputs() as u64);
         let mut progress = (group.rank() == 0).then(|| {
             let (bars, name) = (logging::progress(), self.benchmark.name);
@@ -163,8 +172,15 @@ impl Task {
                 label: item.label,
             }
         });
-        Ok(BenchmarkScores::new(self.benchmark, items.collect()))
+        let scores = BenchmarkScores::new(self.benchmark, items.collect());
+        let (name, count) = (scores.name(), self.items.len());
+        log::info!("{name}: {count} items scored in {:.2} s", seconds(started));
+        Ok(scores)
     }
+}
+
+fn seconds(started: Instant) -> f64 {
+    started.elapsed().as_secs_f64()
 }
 
 /// Tokenizes benchmarks into a folder, for [`TaskSource::find`] to find there.
