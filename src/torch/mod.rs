@@ -8,6 +8,7 @@ mod device;
 mod ffi;
 mod foreach;
 mod nccl;
+pub mod ops;
 mod pickle;
 mod reducer;
 mod runtime;
