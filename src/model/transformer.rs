@@ -12,7 +12,7 @@ use super::rms_norm::RmsNorm;
 use super::rope::Rope;
 use super::{Layout, LoraOptions, ModelOptions, Pass, Stream, Tokens};
 use crate::config::ModelConfig;
-use crate::torch::ops::Normed;
+use crate::torch::ops::{self, Normed};
 use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor, nn};
 
@@ -39,16 +39,14 @@ pub struct Head {
 }
 
 impl Head {
-    /// The matrix [V, D] in a kind.
-    pub fn weight(&self, kind: Kind) -> Tensor {
-        self.weight.to_kind(kind)
-    }
-
     /// Hidden states `[.., D]` to fp32 logits `[.., V]`.
     pub fn logits(&self, hidden: &Tensor) -> Tensor {
-        hidden
-            .linear::<Tensor>(&self.weight.to_kind(hidden.kind()), None)
-            .to_kind(Kind::Float)
+        ops::linear(hidden, &[self.weight.to_kind(hidden.kind())]).to_kind(Kind::Float)
+    }
+
+    /// The matrix itself: [V, D].
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
     }
 }
 

@@ -2,7 +2,7 @@
 // chunk's logits are ever there. As the sum weighs every token alike, its gradients are computed beside it, once and for
 // all up to one factor: the logits are needed once (Hsu et al. 2024, Liger Kernel).
 #include "../abi.h"
-#include "product.h"
+#include "../product.h"
 #include "rows.h"
 #include "simd.h"
 

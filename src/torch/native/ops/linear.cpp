@@ -1,7 +1,7 @@
 // y = x Wᵀ for several matrices W of one input, side by side in y: one product where the matrices lie one after another
 // in memory.
 #include "../abi.h"
-#include "product.h"
+#include "../product.h"
 
 #include <ATen/ops/cat.h>
 #include <torch/csrc/autograd/custom_function.h>
