@@ -4,6 +4,8 @@ mod args;
 mod assignments;
 mod eval_args;
 mod model_args;
+mod prep_args;
+mod prep_requests;
 mod requests;
 
 use crate::commands::original_checkpoint::Stage;
@@ -11,7 +13,7 @@ use crate::commands::{Output, pretrain, sft};
 use crate::config::{BadRequest, Purpose};
 use crate::dist::LaunchEnv;
 use crate::{logging, torch};
-use args::{Cli, Common, PrepData, Verb};
+use args::{Cli, Common, Verb};
 use clap::Parser;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -60,9 +62,7 @@ fn finish(output: &Output, json: bool) -> ExitCode {
 impl Verb {
     fn common(&self) -> &Common {
         match self {
-            Self::PrepData(PrepData::Pretrain(args)) => &args.common,
-            Self::PrepData(PrepData::Tokenizer(args)) => &args.common,
-            Self::PrepData(PrepData::Eval(args)) => &args.common,
+            Self::PrepData(preparation) => preparation.common(),
             Self::Pretrain(args) | Self::Sft(args) => &args.common,
             Self::Generate(args) => &args.common,
             Self::Bench(args) => &args.common,
@@ -76,9 +76,7 @@ impl Verb {
 
     fn run(&self) -> anyhow::Result<Output> {
         match self {
-            Self::PrepData(PrepData::Pretrain(args)) => args.run(),
-            Self::PrepData(PrepData::Tokenizer(args)) => args.run(),
-            Self::PrepData(PrepData::Eval(args)) => args.run(),
+            Self::PrepData(preparation) => preparation.run(),
             Self::Pretrain(args) => {
                 pretrain::run(&args.request(Purpose::Pretrain, Stage::Pretrain)?)
             }

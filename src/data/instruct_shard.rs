@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 /// Where the mask of a token shard is.
 #[must_use]
-pub(super) fn mask_path(tokens: &Path) -> PathBuf {
+pub fn mask_path(tokens: &Path) -> PathBuf {
     tokens.with_extension("mask.npy")
 }
 
 /// Where the offsets of a token shard's examples are.
 #[must_use]
-pub(super) fn index_path(tokens: &Path) -> PathBuf {
+pub fn index_path(tokens: &Path) -> PathBuf {
     tokens.with_extension("index.npy")
 }
 

@@ -17,7 +17,7 @@ mod token_dataset;
 pub use batch::{Batch, Counts, TokenBatch};
 pub use dataset::Dataset;
 pub use instruct_dataset::{InstructDataset, RowLayout};
-pub use instruct_shard::InstructShard;
+pub use instruct_shard::{InstructShard, index_path, mask_path};
 pub use loader::{DataLoader, LoaderState, Share};
 pub use manifest::{Manifest, ShardEntry};
 pub use npy::Dtype;

@@ -57,6 +57,12 @@ impl LossData {
                 model.vocab_size,
             )),
             Kind::Instruct => Box::new(open_conversations(data, seq_len, model, config)?),
+            Kind::Preference => {
+                return Err(bad_request!(
+                    "{}: holds pairs of answers, whose loss is no model's alone; name text or conversations with --data",
+                    dir.display()
+                ));
+            }
         };
         if dataset.is_empty() {
             return Err(bad_request!(

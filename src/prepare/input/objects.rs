@@ -1,16 +1,9 @@
 //! Whole rows of small files: all their fields, whatever the format. Benchmarks are read with it.
 
-use super::{
-    compression,
-    row::{self, Place},
-    source::Format,
-};
+use super::{compression, json_fields::start_of, parquet_values, row::Place, source::Format};
 use anyhow::{Context, Result, anyhow};
-use parquet::{
-    file::reader::{FileReader, SerializedFileReader},
-    record::{Field, Row as Record},
-};
-use serde_json::{Map, Value, json};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::{Map, Value};
 use std::{
     fs::File,
     io::{BufRead, Read},
@@ -51,7 +44,7 @@ pub fn read_objects(path: &Path) -> Result<Vec<ObjectRow>> {
             Ok(Value::Object(fields)) => Ok(ObjectRow { origin, fields }),
             Ok(other) => Err(anyhow!(
                 "{origin}: malformed row: expected an object, found {}",
-                row::start_of(&other)
+                start_of(&other)
             )),
             Err(error) => Err(anyhow!("{origin}: malformed row: {error:#}")),
         }
@@ -88,45 +81,16 @@ fn array(mut file: impl Read) -> Result<Placed> {
 }
 
 fn table(path: &Path) -> Result<Placed> {
+    let unreadable = "not a Parquet file that can be read";
     let file = File::open(path).context("cannot open")?;
-    let reader = SerializedFileReader::new(file).context("not a Parquet file that can be read")?;
-    let records = reader
-        .get_row_iter(None)
-        .context("not a Parquet file that can be read")?;
-    let value = |record: parquet::errors::Result<Record>| {
-        Ok(object(&record.context("damaged Parquet data")?))
-    };
-    Ok((1..).map(Place::Row).zip(records.map(value)).collect())
-}
-
-fn object(record: &Record) -> Value {
-    let fields = record.get_column_iter();
-    Value::Object(
-        fields
-            .map(|(name, field)| (name.clone(), json_of(field)))
-            .collect(),
-    )
-}
-
-/// What benchmarks hold: texts, numbers, lists and groups; what is none of these is its name.
-fn json_of(field: &Field) -> Value {
-    match field {
-        Field::Null => Value::Null,
-        Field::Bool(value) => json!(value),
-        Field::Byte(value) => json!(value),
-        Field::Short(value) => json!(value),
-        Field::Int(value) => json!(value),
-        Field::Long(value) => json!(value),
-        Field::UByte(value) => json!(value),
-        Field::UShort(value) => json!(value),
-        Field::UInt(value) => json!(value),
-        Field::ULong(value) => json!(value),
-        Field::Float(value) => json!(value),
-        Field::Double(value) => json!(value),
-        Field::Str(text) => json!(text),
-        Field::Bytes(bytes) => json!(String::from_utf8_lossy(bytes.data())),
-        Field::Group(record) => object(record),
-        Field::ListInternal(list) => list.elements().iter().map(json_of).collect(),
-        other => json!(other.to_string()),
+    let batches = ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(ParquetRecordBatchReaderBuilder::build)
+        .context(unreadable)?;
+    let mut values = Vec::new();
+    for batch in batches {
+        let batch = batch.context("damaged Parquet data")?;
+        let rows = 0..batch.num_rows();
+        values.extend(rows.map(|row| Ok(Value::Object(parquet_values::row_of(&batch, row)))));
     }
+    Ok((1..).map(Place::Row).zip(values).collect())
 }
