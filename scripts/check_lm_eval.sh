@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # lm-evaluation-harness 0.4.13 and llama-train on the same items and the same little model: the same tokens, log-likelihoods
 # to 1e-3, the same predictions, accuracies and errors. Prints a table. The harness is installed on the first call and runs
-# offline. With --record its results become tests/fixtures/benchmarks/expected.json.
+# offline. With --record its results become tests/fixtures/benchmarks/expected.json, which the tests hold us to; so
+# scripts/test.sh does not run it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/libtorch.sh

@@ -35,7 +35,7 @@ pub fn load(
     model: &ModelConfig,
     (config, rendezvous): (&EvalConfig, &Rendezvous),
 ) -> Result<Vec<Task>> {
-    let load = |source: &TaskSource| source.load(tokenizer, model.max_seq_len, config.limit);
+    let load = |source: &TaskSource| source.load(tokenizer, model, config.limit);
     let load = || sources.iter().map(load).collect();
     match sources.iter().any(TaskSource::is_on_hub) {
         true => rendezvous.rank_zero_first("benchmarks", load),

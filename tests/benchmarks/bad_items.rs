@@ -113,6 +113,20 @@ fn what_is_wrong_with_other_benchmarks_is_said() {
     }
 }
 
+#[test]
+fn tokens_that_the_model_does_not_know_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    write_model(dir.path(), 512);
+    let other = ["--set", "tokenizer.path=\"tiktoken:r50k_base\""];
+    let arguments = eval(&["piqa"], &other);
+    let outcome = llama_train(dir.path()).args(arguments).assert().code(2);
+    let said = stderr_of(&outcome);
+    assert!(
+        said.contains("is beyond the model's vocabulary of 640"),
+        "{said}"
+    );
+}
+
 /// The beginning goes, as in the harness (whose sums of such items are in `expected.json`); an answer is never cut.
 #[test]
 fn an_item_longer_than_the_model_reads_loses_its_beginning() {

@@ -59,6 +59,22 @@ fn an_evaluation_in_a_run_is_that_of_its_checkpoint() {
     }
 }
 
+/// Tuning is evaluated like any other training.
+#[test]
+fn a_tuned_model_is_evaluated_too() {
+    let dir = tempfile::tempdir().unwrap();
+    crate::sft::write_folder(&dir.path().join("data"), &["train"]);
+    let settings = settings();
+    let settings = settings.iter().map(String::as_str);
+    let settings: Vec<&str> = settings.chain(["train.max_steps=1"]).collect();
+    ranks::run(dir.path(), &crate::sft::sft("tuned", &settings), 1);
+    let records = metrics(&dir.path().join("runs/tuned"), "eval");
+    assert_eq!(records.len(), 1);
+    for name in ["hellaswag/acc_norm", "arc_easy/acc", "mmlu/acc_stderr"] {
+        assert!(records[0][name].is_number(), "{}", records[0]);
+    }
+}
+
 /// What is missing is said before the run folder is made.
 #[test]
 fn a_run_asks_for_its_items_first() {

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::data::Split;
 use crate::dist::{LaunchEnv, ProcessGroup, Rendezvous};
 use crate::eval::{BenchmarkScores, LOSS, Scoring, Task, TaskSource};
+use crate::torch;
 use crate::train::{compute_kind, prepare_device};
 use crate::weights::Pretrained;
 use anyhow::Result;
@@ -69,9 +70,9 @@ pub fn run(request: &Request) -> Result<Output> {
     let other = other.transpose()?;
     let device = prepare_device(&config.run, rendezvous.launch())?;
     let group = rendezvous.group(device)?;
-    let scores = subject.score(config, device, group.as_ref())?;
-    let other = other.map(|other| other.score(config, device, group.as_ref()));
-    let other = other.transpose()?;
+    let score = |subject: Subject| torch::catch(|| subject.score(config, device, group.as_ref()));
+    let scores = score(subject)?;
+    let other = other.map(score).transpose()?;
     let details = request.details.as_deref();
     if let Some(details) = details.filter(|_| group.rank() == 0) {
         answer::write_details(details, &scores)?;

@@ -19,6 +19,7 @@ pub use prepared::EvalManifest;
 pub use scores::{Accuracy, BenchmarkScores};
 
 use super::benchmarks::{self, Benchmark};
+use crate::config::ModelConfig;
 use crate::dist::ProcessGroup;
 use crate::logging;
 use crate::model::Transformer;
@@ -81,13 +82,12 @@ impl TaskSource {
         matches!(self.data, TaskData::Hub(_))
     }
 
-    /// The items (the first `limit` of each group; 0: all) for a model that reads `max_seq_len` tokens. Fetches what is on
-    /// the Hub.
+    /// The items (the first `limit` of each group; 0: all) for a model of this shape. Fetches what is on the Hub.
     ///
     /// # Errors
     /// A bad request when an item lacks something or does not fit; an error when a row is malformed, or what the Hub has
     /// to say.
-    pub fn load(&self, tokenizer: &Tokenizer, max_seq_len: i64, limit: u64) -> Result<Task> {
+    pub fn load(&self, tokenizer: &Tokenizer, model: &ModelConfig, limit: u64) -> Result<Task> {
         let items = match &self.data {
             TaskData::Prepared(dir) => {
                 let items = prepared::read(dir, self.name(), tokenizer)?;
@@ -95,6 +95,8 @@ impl TaskSource {
             }
             _ => self.tokenize(tokenizer, limit)?,
         };
+        check_vocabulary(&items, model.vocab_size)?;
+        let max_seq_len = model.max_seq_len;
         let forest = Forest::grow(&items, max_seq_len as usize)?;
         if forest.cut > 0 {
             log::warn!(
@@ -177,6 +179,23 @@ impl Task {
         log::info!("{name}: {count} items scored in {:.2} s", seconds(started));
         Ok(scores)
     }
+}
+
+/// Refuses items of another tokenizer than the model's, as far as that shows.
+fn check_vocabulary(items: &[TokenizedItem], vocab_size: i64) -> Result<()> {
+    let unknown = |id: &&u32| i64::from(**id) >= vocab_size;
+    for item in items {
+        let endings = item.endings.iter().map(|ending| &ending.tokens);
+        let mut ids = item.contexts.iter().chain(endings).flatten();
+        if let Some(id) = ids.find(unknown) {
+            return Err(crate::bad_request!(
+                "{}: token {id} is beyond the model's vocabulary of {vocab_size}; name the model's own tokenizer with \
+                 tokenizer.path",
+                item.origin
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn seconds(started: Instant) -> f64 {

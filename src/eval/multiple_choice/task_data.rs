@@ -183,3 +183,18 @@ fn is_of_split(file: &Path, split: &str) -> bool {
     let mut words = name.split(|character: char| !character.is_ascii_alphanumeric());
     words.any(|word| names.contains(&word))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_of_the_split_that_its_name_says() {
+        let is = |name: &str, split| is_of_split(Path::new(name), split);
+        assert!(is("data/hellaswag_val.jsonl", "validation"));
+        assert!(is("validation-00000-of-00001.parquet", "validation"));
+        assert!(is("arc_easy-test.jsonl.gz", "test"));
+        assert!(!is("validation/latest.jsonl", "test"));
+        assert!(!is("dev.jsonl", "validation"));
+    }
+}
