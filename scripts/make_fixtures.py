@@ -6,6 +6,7 @@ Copies the small part of the reference vectors that the tests read, and records 
 test needs something new: CI has no vectors.
 """
 
+import json
 import pathlib
 import shutil
 import sys
@@ -20,6 +21,7 @@ COPIED = [
     "1_checkpoints/*/*.npy",
     "1_checkpoints/*/model*",
     "2_train_trace/init/*",
+    "6_hellaswag/items.jsonl",
     "9_stream/data/*",
     "9_stream/expected.json",
     "tokenizer/expected.json",
@@ -35,6 +37,16 @@ def copy_vectors(vectors):
             target = FIXTURES / source.relative_to(vectors)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
+
+
+def copy_hellaswag(vectors):
+    """What lm-eval made of the items, without the token ids."""
+    found = json.loads((vectors / "6_hellaswag/expected.json").read_text())["bos"]
+    kept = ["sum_logprob", "n_tokens", "n_chars", "n_bytes"]
+    items = [{"pred": item["pred_acc"], "pred_norm": item["pred_acc_norm"], "label": item["gold"],
+              "endings": [{key: ending[key] for key in kept} for ending in item["endings"]]} for item in found["items"]]
+    text = json.dumps({"acc": found["acc"], "acc_norm": found["acc_norm"], "items": items})
+    (FIXTURES / "6_hellaswag/expected.json").write_text(text + "\n")
 
 
 def record_adamw(path):
@@ -62,4 +74,5 @@ def record_adamw(path):
 
 
 copy_vectors(pathlib.Path(sys.argv[1]))
+copy_hellaswag(pathlib.Path(sys.argv[1]))
 record_adamw(FIXTURES / "adamw.safetensors")

@@ -9,13 +9,14 @@ use std::process::Command;
 /// A new flag is a visible change of this snapshot.
 #[test]
 fn help_of_every_verb() {
-    let verbs: [&[&str]; 14] = [
+    let verbs: [&[&str]; 15] = [
         &[],
         &["prep-data"],
         &["prep-data", "pretrain"],
         &["prep-data", "instruct"],
         &["prep-data", "preference"],
         &["prep-data", "tokenizer"],
+        &["prep-data", "eval"],
         &["pretrain"],
         &["generate"],
         &["bench"],

@@ -2,6 +2,7 @@
 
 use crate::common::llama_train;
 use llama_train::config::{Config, HubKind, HubPath, PRESETS, Sources, preset};
+use llama_train::eval::task_names;
 use llama_train::model::flops;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -93,6 +94,30 @@ fn recipes_for_data_say_what_they_take() {
                 "{name}"
             );
         }
+    }
+}
+
+#[test]
+fn recipes_for_benchmarks_name_them() {
+    for name in ["hellaswag", "benchmarks"] {
+        let file = format!("configs/data/eval/{name}.toml");
+        let text = fs::read_to_string(root().join(&file)).unwrap();
+        let command = format!("prep-data eval --config {file} --tokenizer ");
+        for part in [command.as_str(), "# Items ", "# Download ", "# Disk "] {
+            assert!(text.contains(part), "{name}: {part}");
+        }
+        let config = load(&root().join(&file));
+        let known: Vec<&str> = task_names().collect();
+        let tasks = &config.eval.tasks;
+        assert!(
+            tasks.iter().all(|task| known.contains(&task.as_str())),
+            "{name}"
+        );
+        assert!(
+            name == "hellaswag" || tasks.len() == known.len() - 1,
+            "{name}"
+        );
+        assert!(config.prepare.out.is_some(), "{name}");
     }
 }
 

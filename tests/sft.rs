@@ -20,7 +20,7 @@ fn json(name: &str) -> Value {
 
 /// The five conversations of `9_stream`, as `prep-data instruct` makes them: `c_train_000000.npy` and what lies beside it;
 /// the same again as the val split where that is asked for.
-fn write_folder(dir: &Path, splits: &[&str]) {
+pub(crate) fn write_folder(dir: &Path, splits: &[&str]) {
     let (input, tokenizer) = (
         fixture("9_stream/conversations.jsonl"),
         fixture("tokenizer"),
@@ -56,7 +56,7 @@ fn checkpoint() -> String {
     fixture("1_checkpoints/a_mha_untied").display().to_string()
 }
 
-fn sft(name: &str, settings: &[&str]) -> Vec<String> {
+pub(crate) fn sft(name: &str, settings: &[&str]) -> Vec<String> {
     let fixed = ["data.path=data", "run.device=cpu", "train.seq_len=128"];
     let name = format!("run.name={name}");
     let settings = fixed.iter().chain(settings).copied().chain([name.as_str()]);

@@ -1,6 +1,7 @@
 //! The flags of each verb.
 
-use super::model_args::{Eval, Export, Generate};
+use super::eval_args::Eval;
+use super::model_args::{Export, Generate};
 use super::prep_args::PrepData;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -50,9 +51,9 @@ pub(super) enum Verb {
         after_help = "Example:\n  llama-train generate --checkpoint runs/quickstart/checkpoints/best --prompt 'def '"
     )]
     Generate(Generate),
-    /// Score a checkpoint on held-out data
+    /// Score a checkpoint on held-out data and on benchmarks
     #[command(
-        after_help = "Example:\n  llama-train eval --checkpoint runs/quickstart/checkpoints/best --tasks loss --data data/quickstart"
+        after_help = "Example:\n  llama-train eval --checkpoint runs/quickstart/checkpoints/best --tasks loss,hellaswag --data data/quickstart"
     )]
     Eval(Eval),
     /// Write a checkpoint as a Hugging Face or a Meta folder

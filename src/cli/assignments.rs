@@ -30,6 +30,23 @@ impl Assignments {
         self.push(flag, key, (!texts.is_empty()).then(|| format!("[{list}]")));
     }
 
+    /// Entries NAME=TEXT of a table.
+    ///
+    /// # Errors
+    /// A bad request when one is of another form.
+    pub(super) fn entries(&mut self, flag: &str, key: &str, entries: &[String]) -> Result<()> {
+        for entry in entries {
+            let (name, text) = entry.split_once('=').ok_or_else(|| {
+                bad_request!(
+                    "{flag} {entry}: expected NAME=PATH, for example hellaswag=items.jsonl"
+                )
+            })?;
+            let key = format!("{key}.{}", name.trim());
+            self.push(flag, &key, Some(quoted(text.trim())));
+        }
+        Ok(())
+    }
+
     fn push(&mut self, flag: &str, key: &str, value: Option<String>) {
         self.0.extend(value.map(|value| Assignment {
             origin: flag.to_owned(),

@@ -2,6 +2,7 @@
 
 mod args;
 mod assignments;
+mod eval_args;
 mod model_args;
 mod prep_args;
 mod prep_requests;

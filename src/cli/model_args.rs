@@ -16,32 +16,6 @@ pub(super) struct Model {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Eval {
-    #[command(flatten)]
-    pub(super) common: Common,
-    #[command(flatten)]
-    pub(super) model: Model,
-    /// What to score: loss
-    #[arg(long, value_name = "TASK", value_delimiter = ',')]
-    pub(super) tasks: Vec<String>,
-    /// Prepared folder, for loss
-    #[arg(long, value_name = "FOLDER")]
-    pub(super) data: Option<String>,
-    /// Part of it
-    #[arg(long, value_name = "train|val", default_value = "val", value_parser = ["train", "val"])]
-    pub(super) split: String,
-    /// Tokens per row [default: 1024, or as many as the model allows]
-    #[arg(long, value_name = "N")]
-    pub(super) seq_len: Option<u64>,
-    /// Stop after this many rows
-    #[arg(long, value_name = "N")]
-    pub(super) limit: Option<u64>,
-    /// File to write a line of JSON per row to
-    #[arg(long, value_name = "FILE")]
-    pub(super) details: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct Generate {
     #[command(flatten)]
     pub(super) common: Common,

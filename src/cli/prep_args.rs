@@ -1,6 +1,7 @@
 //! The flags of `prep-data`.
 
 use super::args::Common;
+use super::eval_args::PrepEval;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -30,6 +31,11 @@ pub(super) enum PrepData {
         after_help = "Example:\n  llama-train prep-data tokenizer --input books --vocab-size 32000 --out tokenizer.json"
     )]
     Tokenizer(PrepTokenizer),
+    /// Benchmarks to token ids
+    #[command(
+        after_help = "Example:\n  llama-train prep-data eval --tasks hellaswag,mmlu --tokenizer tokenizer.json --out data/benchmarks"
+    )]
+    Eval(PrepEval),
 }
 
 /// What every preparation reads.

@@ -94,6 +94,7 @@ impl PrepData {
             Self::Instruct(args) => &args.common,
             Self::Preference(args) => &args.common,
             Self::Tokenizer(args) => &args.common,
+            Self::Eval(args) => &args.common,
         }
     }
 
@@ -103,6 +104,7 @@ impl PrepData {
             Self::Instruct(args) => args.run(),
             Self::Preference(args) => args.run(),
             Self::Tokenizer(args) => args.run(),
+            Self::Eval(args) => args.run(),
         }
     }
 }

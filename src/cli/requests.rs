@@ -2,13 +2,13 @@
 
 use super::args::{Bench, Common, Doctor, Original, Plan, Report, Training};
 use super::assignments::{self, Assignments};
-use super::model_args::{Eval, Export, Generate};
+use super::model_args::{Export, Generate};
 use crate::checkpoint::ResumeFrom;
 use crate::commands::original_checkpoint::{OriginalCheckpoint, Stage};
 use crate::commands::training::TrainingRequest;
-use crate::commands::{Output, bench, doctor, eval, export, generate, plan, report};
+use crate::commands::{Output, bench, doctor, export, generate, plan, report};
 use crate::config::{Config, Purpose, Sources};
-use crate::data::Split;
+use crate::eval::task_names;
 use crate::tokenizer::PromptStyle;
 use anyhow::Result;
 use std::path::PathBuf;
@@ -24,6 +24,7 @@ impl Common {
             env_file: self.env_file.clone(),
             assignments,
             purpose,
+            tasks: task_names().collect(),
         })
     }
 }
@@ -136,26 +137,6 @@ impl Export {
                 _ => export::Format::HuggingFace,
             },
             kind,
-        })
-    }
-}
-
-impl Eval {
-    pub(super) fn run(&self) -> Result<Output> {
-        let mut flags = Assignments::default();
-        flags.list("--tasks", "eval.tasks", &self.tasks);
-        flags.text("--data", "data.path", self.data.as_ref());
-        flags.value("--limit", "eval.limit", self.limit);
-        eval::run(&eval::Request {
-            config: self.common.load(flags, Purpose::Other)?,
-            checkpoint: self.model.checkpoint.clone(),
-            adapter: self.model.adapter.clone(),
-            split: match self.split.as_str() {
-                "train" => Split::Train,
-                _ => Split::Val,
-            },
-            seq_len: self.seq_len,
-            details: self.details.clone(),
         })
     }
 }

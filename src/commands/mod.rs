@@ -1,6 +1,7 @@
 //! One verb, one file.
 
 pub mod bench;
+pub mod benchmarks;
 mod converse;
 pub mod doctor;
 pub mod eval;
@@ -10,6 +11,7 @@ pub mod generate;
 pub mod original_checkpoint;
 pub mod plan;
 pub mod prep_data;
+pub mod prep_eval;
 pub mod pretrain;
 pub mod report;
 pub mod sft;

@@ -1,7 +1,7 @@
 //! What the training verbs share: their request, what they look up before a device is touched, and their summary.
 
 use super::wandb::{self, Reporting};
-use super::{Output, summary};
+use super::{Output, benchmarks, summary};
 use crate::bad_request;
 use crate::checkpoint::{self, Moments, ResumeFrom};
 use crate::config::{Config, GenerateConfig};
@@ -193,9 +193,11 @@ where
     O: Objective<Batch = D::Batch>,
     D: Dataset,
 {
+    let benchmarks = benchmarks::find_due(&request.config.eval)?;
     if request.dry_run {
         return dry_run_output(&parts.plan);
     }
+    let benchmarks = benchmarks::load_for(&parts, &benchmarks, &rendezvous)?;
     let is_first = rendezvous.launch().rank == 0;
     let reporting = reporting(request, rendezvous.launch())?;
     rendezvous.rank_zero_first("wandb key", || reporting.check())?;
@@ -212,6 +214,8 @@ where
     let run = wandb::describe(&request.config, &parts.plan);
     let group = rendezvous.group(device)?;
     let mut trainer = parts.assemble(objective, device, group)?;
+    let periodic = benchmarks::periodic(&request.config.eval, benchmarks, device);
+    trainer.evaluators.push(Box::new(periodic));
     if is_first {
         let step = trainer.state.step;
         trainer.sinks = sinks(&folder, step, max_steps)?;

@@ -25,6 +25,8 @@ pub struct Sources {
     pub assignments: Vec<Assignment>,
     /// The verb that runs: some of the original project's variables mean another key for each.
     pub purpose: Purpose,
+    /// The names that `eval.tasks` may hold; without any, they are not checked.
+    pub tasks: Vec<&'static str>,
 }
 
 /// One key set on the command line.
@@ -54,7 +56,7 @@ impl Config {
         for Assignment { origin, key, value } in &sources.assignments {
             loader.set_text(key, value, Origin::Named(origin.clone()));
         }
-        loader.finish()
+        loader.finish(&sources.tasks)
     }
 }
 
@@ -189,8 +191,8 @@ impl Loader {
         known
     }
 
-    fn finish(mut self) -> Result<Config> {
-        for (key, message) in validate::problems(&self.config)? {
+    fn finish(mut self, tasks: &[&str]) -> Result<Config> {
+        for (key, message) in validate::problems(&self.config, tasks)? {
             let origin = self
                 .origins
                 .get(key)

@@ -68,14 +68,18 @@ section! {
 section! {
     /// Benchmarks.
     EvalConfig in "eval" {
-        /// What to score: only "loss" in this version.
+        /// What to score: "loss", "hellaswag" and the other benchmarks that `llama-train eval --help` lists. During training
+        /// the loss is what `[validate]` measures.
         tasks: Vec<String> = Vec::new(),
-        /// Where the items of a benchmark are, by its name.
+        /// Where the items of a benchmark are, by its name: a file, a folder, or `hf://datasets/org/name[:config/split]`
+        /// (default: its own data set on the Hub).
         task_data: BTreeMap<String, PathBuf> = BTreeMap::new(),
-        /// Steps between evaluations (0: never).
+        /// Steps between evaluations during training, and one after the last step (0: never).
         every: u64 = 0,
-        /// Items of each benchmark (0: all).
+        /// Items of each benchmark, for MMLU of each subject (0: all).
         limit: u64 = 0,
+        /// Tokens of benchmarks that go through the model at once, with padding.
+        batch_tokens: usize = 4096,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::hub_keys;
 use super::presets::{PRESETS, preset};
 use super::{
-    Config, DistConfig, ModelSection, OptimConfig, PrepareConfig, Problem, TrainConfig,
+    Config, DistConfig, EvalConfig, ModelSection, OptimConfig, PrepareConfig, Problem, TrainConfig,
     did_you_mean,
 };
 use crate::bad_request;
@@ -13,7 +13,7 @@ use anyhow::Result;
 ///
 /// # Errors
 /// A bad request when `WORLD_SIZE` is not a number.
-pub(super) fn problems(config: &Config) -> Result<Vec<Problem>> {
+pub(super) fn problems(config: &Config, tasks: &[&str]) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
     run(config, &mut problems);
     problems.extend(config.prepare.problems());
@@ -24,18 +24,29 @@ pub(super) fn problems(config: &Config) -> Result<Vec<Problem>> {
     dist(&config.dist, &mut problems);
     problems.extend(hub_keys::problems(config));
     problems.extend(config.lora.problems());
-    not_yet(config, &mut problems);
+    eval(&config.eval, tasks, &mut problems);
     Ok(problems)
 }
 
-/// What is asked for and not built yet is said, not passed over.
-fn not_yet(config: &Config, problems: &mut Vec<Problem>) {
-    let asked = [(
-        "eval.tasks",
-        config.eval.tasks.iter().any(|task| task != "loss"),
-    )];
-    for (key, asked) in asked {
-        require(problems, key, !asked, "this version cannot do that yet");
+/// Names of tasks are known to those who do them: without any, none is checked.
+fn eval(config: &EvalConfig, known: &[&str], problems: &mut Vec<Problem>) {
+    require(
+        problems,
+        "eval.batch_tokens",
+        config.batch_tokens > 0,
+        "must be at least 1",
+    );
+    let tasks = config.tasks.iter().map(|name| ("eval.tasks", name));
+    let data = config.task_data.keys().map(|name| ("eval.task_data", name));
+    for (key, name) in tasks.chain(data) {
+        if !known.is_empty() && !known.contains(&name.as_str()) {
+            let hint = did_you_mean(name, known.iter().copied());
+            let known = known.join(", ");
+            problems.push((
+                key,
+                format!("there is no task {name:?}{hint} (known: {known})"),
+            ));
+        }
     }
 }
 

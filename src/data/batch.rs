@@ -1,6 +1,6 @@
 //! What a forward pass takes: tensors, and counts known on the CPU.
 
-use crate::model::{Documents, Layout, Tokens};
+use crate::model::{Branches, Documents, Layout, Tokens};
 use std::ops::AddAssign;
 use tch::{Device, Tensor};
 
@@ -58,6 +58,10 @@ impl Batch for TokenBatch {
             Layout::Packed(documents) => Layout::Packed(Documents {
                 positions: f(documents.positions),
                 ..documents
+            }),
+            Layout::Branched(branches) => Layout::Branched(Branches {
+                positions: f(branches.positions),
+                branch: f(branches.branch),
             }),
         };
         let tokens = Tokens {

@@ -210,10 +210,19 @@ impl Manifest {
         #[derive(Deserialize)]
         struct Version {
             format_version: u64,
+            kind: Option<String>,
         }
         let remedy = "prepare the folder again";
-        let Version { format_version } = serde_json::from_slice(bytes)
+        let Version {
+            format_version,
+            kind,
+        } = serde_json::from_slice(bytes)
             .with_context(|| format!("no manifest of prepared data; {remedy}"))?;
+        if kind.as_deref() == Some("eval") {
+            return Err(crate::bad_request!(
+                "holds benchmarks; score them with llama-train eval --task-data NAME=FOLDER"
+            ));
+        }
         if format_version != FORMAT_VERSION {
             bail!(
                 "format version {format_version}, this program reads {FORMAT_VERSION}; {remedy}, or use the version \

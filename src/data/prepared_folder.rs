@@ -81,6 +81,15 @@ impl PreparedFolder {
         Some(self.manifest.as_ref()?.vocab_size)
     }
 
+    /// Bytes of text that a token of plain text is on average, where a manifest says so.
+    #[must_use]
+    pub fn bytes_per_token(&self, split: Split) -> Option<f64> {
+        let manifest = self.manifest.as_ref()?;
+        let entry = manifest.split(split);
+        let known = manifest.kind == Kind::Pretrain && entry.text_bytes > 0 && entry.tokens > 0;
+        known.then(|| entry.text_bytes as f64 / entry.tokens as f64)
+    }
+
     /// Fingerprint of the tokenizer the ids come from, where a manifest says so.
     #[must_use]
     pub fn tokenizer_fingerprint(&self) -> Option<&str> {

@@ -1,8 +1,17 @@
 //! How good a model is: on demand, and now and then during training.
 
+mod benchmarks;
+mod loss_difference;
+mod multiple_choice;
 mod perplexity;
 mod samples;
 
+pub use benchmarks::{LOSS, task_names};
+pub use loss_difference::loss_difference;
+pub use multiple_choice::{
+    Accuracy, BenchmarkScores, EndingScore, Estimate, EvalManifest, ItemScore, Periodic, Scoring,
+    Task, TaskSource, prepare,
+};
 pub use perplexity::{Loss, RowScore, Rows, score_rows};
 pub use samples::Samples;
 
@@ -11,12 +20,13 @@ use crate::dist::ProcessGroup;
 use crate::metrics::Sample;
 use crate::model::Transformer;
 use anyhow::Result;
+use std::borrow::Cow;
 
 /// What a look at the model found: empty on ranks that do not report.
 #[derive(Debug, Default)]
 pub struct Findings {
     /// Named numbers for `metrics.jsonl`.
-    pub values: Vec<(&'static str, f64)>,
+    pub values: Vec<(Cow<'static, str>, f64)>,
     /// What the model wrote.
     pub samples: Vec<Sample>,
 }

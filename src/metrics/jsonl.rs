@@ -66,7 +66,7 @@ fn object(record: &Record) -> Value {
     fields.insert("step".into(), json!(record.step));
     fields.insert("split".into(), json!(record.split.name()));
     for (name, value) in &record.values {
-        fields.insert((*name).into(), number(*value));
+        fields.insert(name.to_string(), number(*value));
     }
     fields.insert("time".into(), json!((seconds * 1e3).round() / 1e3));
     Value::Object(fields)
@@ -119,7 +119,7 @@ mod tests {
         sink.log(&Record {
             step: 3,
             split: Split::Train,
-            values: vec![("loss", f64::NAN), ("tokens_seen", 1e6)],
+            values: vec![("loss".into(), f64::NAN), ("tokens_seen".into(), 1e6)],
             samples: Vec::new(),
         })
         .unwrap();

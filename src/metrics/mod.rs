@@ -10,6 +10,7 @@ pub use jsonl::JsonlSink;
 pub use throughput::{mfu, peak_flops, peak_memory_bytes};
 
 use anyhow::Result;
+use std::borrow::Cow;
 
 /// What a record is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub struct Record {
     /// What the numbers are about.
     pub split: Split,
     /// The numbers, in the order they are written.
-    pub values: Vec<(&'static str, f64)>,
+    pub values: Vec<(Cow<'static, str>, f64)>,
     /// What the model wrote.
     pub samples: Vec<Sample>,
 }
@@ -62,7 +63,7 @@ impl Record {
     pub fn get(&self, name: &str) -> Option<f64> {
         self.values
             .iter()
-            .find(|(key, _)| *key == name)
+            .find(|(key, _)| key == name)
             .map(|(_, value)| *value)
     }
 }

@@ -76,6 +76,18 @@ impl Attention {
         self.finish(&Tensor::cat(&attended, 2), pass)
     }
 
+    /// Whole rows, each token seeing what the mask [B, 1, S, S] lets it: [B, S, D] to [B, S, D].
+    pub(super) fn masked(
+        &self,
+        x: &Tensor,
+        rotation: &Rotation,
+        mask: &Tensor,
+        pass: Pass,
+    ) -> Tensor {
+        let [q, k, v] = self.project(x, rotation, pass);
+        self.finish(&self.attend(&q, &k, &v, Some(mask)), pass)
+    }
+
     /// Tokens that follow those in the cache, which takes them in: [B, T, D] to [B, T, D].
     pub(super) fn cached(
         &self,

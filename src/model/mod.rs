@@ -25,6 +25,8 @@ pub enum Layout {
     Causal,
     /// Each token sees those before it in its document; the documents lie one after another in all rows together.
     Packed(Documents),
+    /// A row is a text and several ways on, each of which sees the text and itself.
+    Branched(Branches),
 }
 
 /// Where documents lie in B·S tokens, the rows one after another.
@@ -34,6 +36,29 @@ pub struct Documents {
     pub lengths: Vec<i64>,
     /// Of each token within its document [B, S], int64.
     pub positions: Tensor,
+}
+
+/// What the tokens of branched rows are.
+#[derive(Debug)]
+pub struct Branches {
+    /// Of each token in its own text [B, S], int64: every way on begins where the shared text ends.
+    pub positions: Tensor,
+    /// Which way on a token belongs to, counted from 1 [B, S], int64; 0 is the shared text, which comes first.
+    pub branch: Tensor,
+}
+
+impl Branches {
+    /// Whether a token sees another [B, 1, S, S]: an earlier one of the shared text or of its own branch, or itself.
+    fn mask(&self) -> Tensor {
+        let (branch, size) = (&self.branch, self.branch.size()[1]);
+        let of_text = branch.eq(0).unsqueeze(1); // [B, 1, S]
+        let of_own = branch.unsqueeze(2).eq_tensor(&branch.unsqueeze(1)); // [B, S, S]
+        let earlier = Tensor::ones([size, size], (Kind::Bool, branch.device())).tril(0); // [S, S]
+        of_own
+            .logical_or(&of_text)
+            .logical_and(&earlier)
+            .unsqueeze(1)
+    }
 }
 
 /// A target that is not trained on.

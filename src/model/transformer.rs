@@ -196,6 +196,13 @@ impl Transformer {
                 });
                 states.view_as(&embedded)
             }
+            Layout::Branched(branches) => {
+                let rotation = self.rope.at(&branches.positions);
+                let mask = branches.mask();
+                self.blocks(embedded, pass, |attention, x| {
+                    attention.masked(x, &rotation, &mask, pass)
+                })
+            }
         }
     }
 

@@ -49,9 +49,10 @@ use std::{
     time::Instant,
 };
 
-pub use input::Input;
+pub use input::{Input, ObjectRow, read_objects};
 pub use inspect::{Inspection, Marks, inspect};
 pub use job::Job;
+pub use progress::{Progress, Unit};
 
 /// In a folder whose preparation has not finished.
 const MARKER: &str = "preparing.json";

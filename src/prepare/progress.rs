@@ -1,59 +1,94 @@
 //! How far a pass over the input is: a bar on a terminal, a line every few seconds elsewhere.
 
-use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use std::time::{Duration, Instant};
 
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
-/// Progress of one pass, in bytes read. Dropped, it leaves the terminal clean.
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes of the input.
+    Bytes,
+    /// Tokens that go through a model.
+    Tokens,
+}
+
+impl Unit {
+    fn template(self) -> &'static str {
+        match self {
+            Self::Bytes => "{msg} {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
+            Self::Tokens => {
+                "{msg} {wide_bar} {human_pos}/{human_len} tokens, {per_sec}, {eta} left"
+            }
+        }
+    }
+
+    fn show(self, amount: u64) -> String {
+        match self {
+            Self::Bytes => HumanBytes(amount).to_string(),
+            Self::Tokens => format!("{} tokens", HumanCount(amount)),
+        }
+    }
+}
+
+/// Progress of one pass. Dropped, it leaves the terminal clean.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub struct Progress {
     what: &'static str,
+    unit: Unit,
     bar: ProgressBar,
-    total_bytes: u64,
+    total: u64,
     started: Instant,
     logged: Instant,
 }
 
 impl Progress {
-    /// Starts a pass over `total_bytes` of input.
+    /// Starts a pass over so many bytes of input.
     #[must_use]
     pub(super) fn start(bars: &MultiProgress, what: &'static str, total_bytes: u64) -> Self {
-        let bar = bars.add(ProgressBar::new(total_bytes));
-        let template = "{msg} {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
+        Self::over(bars, what, total_bytes, Unit::Bytes)
+    }
+
+    /// Starts a pass over so much.
+    #[must_use]
+    pub fn over(bars: &MultiProgress, what: &'static str, total: u64, unit: Unit) -> Self {
+        let bar = bars.add(ProgressBar::new(total));
         bar.set_style(
-            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+            ProgressStyle::with_template(unit.template())
+                .unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
         bar.set_message(what);
         let now = Instant::now();
         Self {
             what,
+            unit,
             bar,
-            total_bytes,
+            total,
             started: now,
             logged: now,
         }
     }
 
-    /// So many bytes of the input are done.
-    pub(super) fn set(&mut self, bytes: u64) {
-        let bytes = bytes.min(self.total_bytes);
-        self.bar.set_position(bytes);
+    /// So much is done.
+    pub fn set(&mut self, done: u64) {
+        let done = done.min(self.total);
+        self.bar.set_position(done);
         if self.bar.is_hidden() && self.logged.elapsed() >= LOG_EVERY {
             self.logged = Instant::now();
-            self.log(bytes);
+            self.log(done);
         }
     }
 
-    fn log(&self, bytes: u64) {
-        let rate = bytes as f64 / self.started.elapsed().as_secs_f64();
-        let left = (self.total_bytes - bytes) as f64 / rate.max(1.0);
+    fn log(&self, done: u64) {
+        let rate = done as f64 / self.started.elapsed().as_secs_f64();
+        let left = (self.total - done) as f64 / rate.max(1.0);
         log::info!(
             "{}: {} of {}, {}/s, {} left",
             self.what,
-            HumanBytes(bytes),
-            HumanBytes(self.total_bytes),
-            HumanBytes(rate as u64),
+            self.unit.show(done),
+            self.unit.show(self.total),
+            self.unit.show(rate as u64),
             HumanDuration(Duration::from_secs_f64(left)),
         );
     }

@@ -116,10 +116,11 @@ impl PendingStep {
             peak_memory_bytes(speed.device).map(|bytes| ("memory_peak_bytes", bytes as f64)),
         );
         values.push(("epoch", self.epoch as f64));
+        let values = values.into_iter();
         Record {
             step: self.step,
             split: Split::Train,
-            values,
+            values: values.map(|(name, value)| (name.into(), value)).collect(),
             samples: Vec::new(),
         }
     }

@@ -30,9 +30,9 @@ pub struct ValidationLoss {
 impl ValidationLoss {
     pub(super) fn record(&self, step: u64) -> Record {
         let values = vec![
-            ("loss", self.loss),
-            ("perplexity", self.loss.exp()),
-            ("num_targets", self.num_targets as f64),
+            ("loss".into(), self.loss),
+            ("perplexity".into(), self.loss.exp()),
+            ("num_targets".into(), self.num_targets as f64),
         ];
         Record {
             step,

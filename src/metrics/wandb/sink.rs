@@ -261,7 +261,7 @@ mod tests {
         let record = Record {
             step: 1,
             split: Split::Train,
-            values: vec![("loss", f64::NAN)],
+            values: vec![("loss".into(), f64::NAN)],
             samples: Vec::new(),
         };
         for _ in 0..5 {

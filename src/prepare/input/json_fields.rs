@@ -32,7 +32,8 @@ pub(super) fn wrong(name: &str, what: &str, found: &Value) -> String {
     format!("`{name}` is no {what} but {}", start_of(found))
 }
 
-fn start_of(value: &Value) -> String {
+/// Enough of a value to recognise it.
+pub(super) fn start_of(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(40) {
         Some((end, _)) => format!("{}…", &text[..end]),

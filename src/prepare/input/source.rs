@@ -53,7 +53,7 @@ pub(in crate::prepare) enum Format {
 
 impl Format {
     /// By extension; `None` for those that only an explicit path or glob names, and that are read as text.
-    fn of(path: &Path) -> Option<Self> {
+    pub(super) fn of(path: &Path) -> Option<Self> {
         let unpacked = path.with_extension("");
         let named = match Compression::of(path) {
             Compression::None => path,
