@@ -1,6 +1,7 @@
 //! Models and data sets by their names on the Hub, against a server on the loopback interface.
 
 mod bases;
+mod chats;
 mod connections;
 mod datasets;
 mod hostile;
