@@ -14,6 +14,7 @@ mod hostile_files;
 mod hub;
 mod layers;
 mod lora;
+mod losses;
 mod meta_folders;
 mod model_parity;
 mod optimizer;

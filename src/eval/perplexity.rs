@@ -7,9 +7,6 @@ use crate::model::{IGNORED_TARGET, Pass, Transformer};
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
-/// Tokens whose logits [N, V] are held at once.
-const TOKENS_AT_ONCE: i64 = 256;
-
 /// What a model makes of one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RowScore {
@@ -93,12 +90,7 @@ pub fn score_rows(
 fn score_batch(model: &Transformer, batch: &TokenBatch) -> Result<Vec<f64>> {
     let hidden = model.hidden(&batch.tokens, Pass::Eval); // [B, S, D]
     let (hidden, targets) = (hidden.flatten(0, 1), batch.targets.flatten(0, 1));
-    let pieces = hidden.split(TOKENS_AT_ONCE, 0).into_iter();
-    let log_probs: Vec<Tensor> = pieces
-        .zip(targets.split(TOKENS_AT_ONCE, 0))
-        .map(|(hidden, targets)| token_log_probs(&hidden, model.head(), &targets))
-        .collect();
-    let sums = Tensor::cat(&log_probs, 0) // [B·S]
+    let sums = token_log_probs(&hidden, model.head(), &targets) // [B·S]
         .view_as(&batch.targets)
         .sum_dim_intlist([1].as_slice(), false, Kind::Double);
     let counts = batch.targets.ne(IGNORED_TARGET);

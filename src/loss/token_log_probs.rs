@@ -1,11 +1,40 @@
 //! Log-probability of each target token.
 
+use super::or_panic;
+use super::rows_at_once::rows_at_once;
 use crate::model::{Head, IGNORED_TARGET};
-use tch::{Reduction, Tensor};
+use crate::torch::{LinearRows, linear_log_probs};
+use tch::{Device, Kind, Tensor};
 
 /// `log p(target)` for each position: hidden states `[N, D]` and ids `[N]` in, fp32 `[N]` out; 0 where the target is
-/// [`IGNORED_TARGET`]. Softmax and logarithm are fp32 whatever the hidden states are.
+/// [`IGNORED_TARGET`]. Softmax and logarithm are fp32 whatever the hidden states are. Backward computes the logits again,
+/// so that no more than the rows of one piece are held; the head's gradient is computed only where it is trained.
+///
+/// # Panics
+/// As plain operations of tch do: on shapes that do not fit, or without memory.
 pub fn token_log_probs(hidden: &Tensor, head: &Head, targets: &Tensor) -> Tensor {
-    let logits = head.logits(hidden); // [N, V]
-    -logits.cross_entropy_loss::<Tensor>(targets, None, Reduction::None, IGNORED_TARGET, 0.0)
+    match targets.device() {
+        Device::Cpu => of_targets_alone(hidden, head, targets),
+        _ => of_rows(hidden, head, targets), // to ask which rows are ignored would wait for the device
+    }
+}
+
+/// Ignored rows cost nothing.
+fn of_targets_alone(hidden: &Tensor, head: &Head, targets: &Tensor) -> Tensor {
+    let rows = targets.ne(IGNORED_TARGET).nonzero().squeeze_dim(1); // [M]
+    if rows.size() == targets.size() {
+        return of_rows(hidden, head, targets);
+    }
+    let [hidden, picked] = [hidden, targets].map(|all| all.index_select(0, &rows));
+    let all = Tensor::zeros(targets.size(), (Kind::Float, targets.device()));
+    all.index_copy(0, &rows, &of_rows(&hidden, head, &picked))
+}
+
+fn of_rows(hidden: &Tensor, head: &Head, targets: &Tensor) -> Tensor {
+    let rows = LinearRows {
+        hidden,
+        weight: head.weight(),
+        at_once: rows_at_once(head),
+    };
+    or_panic(linear_log_probs(rows, targets))
 }

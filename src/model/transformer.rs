@@ -44,6 +44,11 @@ impl Head {
             .linear::<Tensor>(&self.weight.to_kind(hidden.kind()), None)
             .to_kind(Kind::Float)
     }
+
+    /// The matrix itself: [V, D].
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
 }
 
 /// `h = x + attention(norm(x))`, then `h + feed_forward(norm(h))`.

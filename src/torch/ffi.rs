@@ -33,6 +33,15 @@ pub(super) struct ReducerTimes {
     pub(super) overlap_ns: i64,
 }
 
+/// `DivergenceTeacher` of `divergence.cpp`.
+#[repr(C)]
+pub(super) struct DivergenceTeacher {
+    pub(super) hidden: *const C_tensor,
+    pub(super) weight: *const C_tensor,
+    pub(super) log_probs: *const C_tensor,
+    pub(super) ids: *const C_tensor,
+}
+
 unsafe extern "C" {
     pub(super) fn lt_torch_version() -> *const c_char;
     pub(super) fn lt_quiet_log() -> Message;
@@ -62,6 +71,24 @@ unsafe extern "C" {
         factor: *const C_tensor,
     ) -> Message;
     pub(super) fn lt_reset_grads(params: *const *mut C_tensor, count: usize) -> Message;
+    pub(super) fn lt_linear_log_probs(
+        hidden: *const C_tensor,
+        weight: *const C_tensor,
+        targets: *const C_tensor,
+        rows_at_once: i64,
+        out: *mut *mut C_tensor,
+    ) -> Message;
+    pub(super) fn lt_linear_divergence(
+        hidden: *const C_tensor,
+        weight: *const C_tensor,
+        targets: *const C_tensor,
+        teacher: *const DivergenceTeacher,
+        kind: c_int,
+        temperature: f64,
+        rows_at_once: i64,
+        log_probs: *mut *mut C_tensor,
+        divergence: *mut *mut C_tensor,
+    ) -> Message;
     pub(super) fn lt_rng_state(cuda_index: c_int, out: *mut *mut C_tensor) -> Message;
     pub(super) fn lt_set_rng_state(cuda_index: c_int, state: *const C_tensor) -> Message;
     pub(super) fn lt_require_determinism() -> Message;

@@ -7,6 +7,7 @@ mod catch;
 mod device;
 mod ffi;
 mod foreach;
+mod linear_loss;
 mod nccl;
 mod pickle;
 mod reducer;
@@ -16,6 +17,9 @@ pub use c10d::{Group, Membership, Store, StoreAddress};
 pub use catch::{catch, install_panic_hook};
 pub use device::{device_name, load_accelerator};
 pub use foreach::{AdamWStep, fused_adamw, global_norm, reset_grads, scale};
+pub use linear_loss::{
+    DivergenceKind, LinearRows, TeacherRows, linear_divergence, linear_log_probs,
+};
 pub use nccl::{HAS_CUDA_PART, open_cuda_part};
 pub use pickle::write_pickled;
 pub use reducer::{Reducer, ReducerTimes};
