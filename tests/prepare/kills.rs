@@ -7,12 +7,17 @@ use std::time::{Duration, Instant};
 /// Some seconds of work for the slowest way to encode.
 const DOCUMENTS: usize = 5000;
 
-/// Rows that every verb can read as its own.
+/// Rows that every verb can read as its own; of some, nothing is to be learned by two of them.
 fn input() -> Vec<u8> {
     let row = |index: usize| {
         let text = format!("Document {index} says: it's the {index}th of many.\n").repeat(30);
-        let whole = format!("{text}{text}");
-        let row = serde_json::json!({"text": whole, "prompt": text, "completion": text, "chosen": whole, "rejected": text});
+        let (whole, answer) = (
+            format!("{text}{text}"),
+            if index.is_multiple_of(7) { "" } else { &text },
+        );
+        let row = serde_json::json!({
+            "text": whole, "prompt": text, "completion": answer, "chosen": whole, "rejected": answer
+        });
         format!("{row}\n")
     };
     (0..DOCUMENTS)
@@ -33,6 +38,8 @@ fn prepare(case: &Case, verb: &str, workers: u32, out: &str) -> Child {
             "0.1",
             "--dedup",
             "exact",
+            "--max-documents",
+            "4900",
         ])
         .args([
             "--set",
