@@ -10,6 +10,7 @@ mod configs;
 mod dialogue;
 mod distributed;
 mod eval;
+mod fused_operations;
 mod hostile_files;
 mod hub;
 mod layers;
