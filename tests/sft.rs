@@ -25,7 +25,7 @@ fn numbers(value: &Value) -> Vec<u64> {
 }
 
 /// The five conversations of `7_chat`, as `NAME_SPLIT_000000.npy` and what lies beside it.
-fn write_folder(dir: &Path, splits: &[&str]) {
+pub(crate) fn write_folder(dir: &Path, splits: &[&str]) {
     let conversations = json("7_chat/expected.json");
     let (mut ids, mut mask, mut offsets) = (Vec::new(), Vec::new(), vec![0]);
     for conversation in conversations.as_array().unwrap() {
@@ -50,7 +50,7 @@ fn checkpoint() -> String {
     fixture("1_checkpoints/a_mha_untied").display().to_string()
 }
 
-fn sft(name: &str, settings: &[&str]) -> Vec<String> {
+pub(crate) fn sft(name: &str, settings: &[&str]) -> Vec<String> {
     let fixed = ["data.path=data", "run.device=cpu", "train.seq_len=128"];
     let name = format!("run.name={name}");
     let settings = fixed.iter().chain(settings).copied().chain([name.as_str()]);
@@ -305,8 +305,10 @@ fn impossible_requests_say_why() {
     );
     let text = format!("data.path={}", fixture("9_stream/data").display());
     refused(&[&text], "holds plain text");
-    let mask = dir.path().join("data/c_train_000000.mask.npy");
-    fs::remove_file(mask).unwrap();
+    let beside = |end: &str| dir.path().join(format!("data/c_train_000000.{end}.npy"));
+    fs::remove_file(beside("mask")).unwrap();
+    refused(&[], "holds pairs of answers");
+    fs::remove_file(beside("index")).unwrap();
     refused(&[], "holds plain text");
     let base = checkpoint();
     let chats = ["--set", "data.path=chats", "--set", "train.seq_len=64"];
@@ -318,7 +320,7 @@ fn impossible_requests_say_why() {
     write_folder(&dir.path().join("chats"), &["train"]);
     let said = stderr_of(&llama_train(dir.path()).args(pretrain).assert().code(2));
     assert!(
-        said.contains("train on them with `llama-train sft`"),
+        said.contains("holds conversations; train on it with `llama-train sft`"),
         "{said}"
     );
     assert!(column(&metrics(&dir.path().join("runs/llama"), "train"), "loss").is_empty());

@@ -6,7 +6,7 @@ mod model_args;
 mod requests;
 
 use crate::commands::original_checkpoint::Stage;
-use crate::commands::{Output, pretrain, sft};
+use crate::commands::{Output, distill, dpo, pretrain, sft};
 use crate::config::{BadRequest, Purpose};
 use crate::dist::LaunchEnv;
 use crate::{logging, torch};
@@ -62,6 +62,7 @@ impl Verb {
             Self::PrepData(PrepData::Pretrain(args)) => &args.common,
             Self::PrepData(PrepData::Tokenizer(args)) => &args.common,
             Self::Pretrain(args) | Self::Sft(args) => &args.common,
+            Self::Dpo(args) | Self::Distill(args) => &args.common,
             Self::Generate(args) => &args.common,
             Self::Bench(args) => &args.common,
             Self::Doctor(args) => &args.common,
@@ -80,6 +81,8 @@ impl Verb {
                 pretrain::run(&args.request(Purpose::Pretrain, Stage::Pretrain)?)
             }
             Self::Sft(args) => sft::run(&args.request(Purpose::Sft, Stage::Instruct)?),
+            Self::Dpo(args) => dpo::run(&args.request(Purpose::Dpo, Stage::Dpo)?),
+            Self::Distill(args) => distill::run(&args.request(Purpose::Distill, Stage::Pretrain)?),
             Self::Generate(args) => args.run(),
             Self::Bench(args) => args.run(),
             Self::Doctor(args) => args.run(),

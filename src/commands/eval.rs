@@ -94,6 +94,12 @@ fn open_data(request: &Request, pretrained: &Pretrained) -> Result<Scored> {
             model.vocab_size,
         )),
         Kind::Instruct => Box::new(open_conversations(data, seq_len, model, config)?),
+        Kind::Preference => {
+            return Err(bad_request!(
+                "{}: holds pairs of answers; their scores are in the validations of `llama-train dpo`",
+                dir.display()
+            ));
+        }
     };
     match dataset.is_empty() {
         true => Err(bad_request!(

@@ -2,7 +2,9 @@
 
 pub mod bench;
 mod converse;
+pub mod distill;
 pub mod doctor;
+pub mod dpo;
 pub mod eval;
 pub mod export;
 pub mod fit;
@@ -11,9 +13,14 @@ pub mod original_checkpoint;
 pub mod plan;
 pub mod prep_data;
 pub mod pretrain;
+mod reference;
+mod reference_scores;
 pub mod report;
+mod second_model;
 pub mod sft;
+mod shape;
 mod summary;
+mod teacher;
 pub mod training;
 mod wandb;
 

@@ -9,6 +9,7 @@ mod hub_path;
 mod load;
 mod lora;
 mod method_sections;
+mod methods;
 mod model;
 mod origin;
 mod original_env;

@@ -24,6 +24,8 @@ pub(super) fn problems(config: &Config) -> Result<Vec<Problem>> {
     dist(&config.dist, &mut problems);
     problems.extend(hub_keys::problems(config));
     problems.extend(config.lora.problems());
+    problems.extend(config.dpo.problems());
+    problems.extend(config.distill.problems());
     not_yet(config, &mut problems);
     Ok(problems)
 }

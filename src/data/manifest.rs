@@ -25,6 +25,8 @@ pub enum Kind {
     Pretrain,
     /// Conversations with a mask of what is trained on.
     Instruct,
+    /// Pairs: prompt, chosen, rejected of each in turn.
+    Preference,
 }
 
 /// A finished prepared folder. It is written last: a folder with a manifest is complete.

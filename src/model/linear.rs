@@ -30,8 +30,8 @@ impl Linear {
     pub(super) fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
         let y = x.linear::<Tensor>(&self.weight.to_kind(x.kind()), None);
         match &self.adapter {
-            Some(adapter) => y + adapter.forward(x, pass),
-            None => y,
+            Some(adapter) if pass != Pass::Base => y + adapter.forward(x, pass),
+            _ => y,
         }
     }
 
