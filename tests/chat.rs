@@ -1,7 +1,8 @@
 //! Conversations as tokens, against transformers (`vectors/7_chat`).
 
 use crate::common::fixture;
-use llama_train::tokenizer::{ChatFormat, Message, Tokenizer, TrainOn};
+use llama_train::config::TrainOn;
+use llama_train::tokenizer::{ChatFormat, Message, Tokenizer};
 use serde_json::{Value, json};
 use std::fs;
 

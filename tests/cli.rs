@@ -9,10 +9,12 @@ use std::process::Command;
 /// A new flag is a visible change of this snapshot.
 #[test]
 fn help_of_every_verb() {
-    let verbs: [&[&str]; 12] = [
+    let verbs: [&[&str]; 14] = [
         &[],
         &["prep-data"],
         &["prep-data", "pretrain"],
+        &["prep-data", "instruct"],
+        &["prep-data", "preference"],
         &["prep-data", "tokenizer"],
         &["pretrain"],
         &["generate"],

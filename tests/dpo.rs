@@ -2,10 +2,9 @@
 
 mod references;
 
-use crate::common::{fixture, metrics};
+use crate::common::{fixture, llama_train, metrics};
 use crate::distributed::ranks;
 use crate::runs::{cut_run_is_the_straight_one, run_to_the_end};
-use llama_train::data::npy::{Dtype, Header};
 use llama_train::data::{Dataset, Pair, PreferenceBatch, PreferenceDataset, PreparedFolder, Split};
 use llama_train::model::Pass;
 use llama_train::objective::{Dpo, Objective, Reference};
@@ -28,31 +27,28 @@ fn model(name: &str) -> String {
     fixture("3_dpo").join(name).display().to_string()
 }
 
-/// The reference's pairs, `times` over, as `p_SPLIT_000000.npy` and its index.
+/// The reference's pairs, `times` over, as `prep-data preference` makes them: `p_train_000000.npy` and its index; the same
+/// again as the val split where that is asked for.
 fn write_folder(dir: &Path, splits: &[&str], times: usize) {
-    let (mut ids, mut offsets) = (Vec::new(), vec![0]);
-    let all = expected()["pairs"].as_array().unwrap().clone();
-    for pair in std::iter::repeat_n(&all, times).flatten() {
-        for part in ["prompt_ids", "chosen_ids", "rejected_ids"] {
-            ids.extend(
-                pair[part]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|id| id.as_u64().unwrap()),
-            );
-            offsets.push(ids.len() as u64);
+    let pairs = fs::read_to_string(fixture("9_stream/preferences_tokenized.jsonl")).unwrap();
+    let rows = tempfile::Builder::new()
+        .suffix(".jsonl")
+        .tempfile()
+        .unwrap();
+    fs::write(rows.path(), pairs.repeat(times)).unwrap();
+    llama_train(Path::new("."))
+        .args(["prep-data", "preference", "--pretokenized", "--prefix", "p"])
+        .args(["--val-fraction", "0", "--tokenizer"])
+        .arg(fixture("tokenizer"))
+        .args([Path::new("--input"), rows.path(), Path::new("--out"), dir])
+        .assert()
+        .success();
+    if splits.contains(&"val") {
+        for end in ["npy", "index.npy"] {
+            let name = |split: &str| dir.join(format!("p_{split}_000000.{end}"));
+            fs::copy(name("train"), name("val")).unwrap();
         }
-    }
-    fs::create_dir_all(dir).unwrap();
-    for split in splits {
-        let write = |end: &str, dtype: Dtype, numbers: &[u64]| {
-            let header = Header::encode(dtype, numbers.len() as u64);
-            let bytes = [header.as_slice(), &dtype.encode(numbers)].concat();
-            fs::write(dir.join(format!("p_{split}_000000.{end}")), bytes).unwrap();
-        };
-        write("npy", Dtype::Uint16, &ids);
-        write("index.npy", Dtype::Uint64, &offsets);
+        fs::remove_file(dir.join("manifest.json")).unwrap(); // it knows of no such split
     }
 }
 

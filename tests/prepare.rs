@@ -1,17 +1,23 @@
-//! Raw text to shards: what is written, what does not depend on workers or order, and what is refused.
+//! Raw files to shards: what is written, what does not depend on workers or order, and what is refused.
 
+mod bad_rows;
+mod conversations;
+mod inspections;
 mod kills;
 mod parquet_files;
+mod preferences;
 mod prepared_folders;
 mod refusals;
 mod sources;
 mod splits;
+mod too_long;
 mod trained_tokenizers;
 
 use llama_train::{
-    commands::prep_data::{self, PretrainRequest, TokenizerRequest},
+    commands::prep_data::{self, ShardsRequest, TokenizerRequest},
     config::{BadRequest, PrepareConfig, TokenizerConfig},
-    data::{Manifest, PreparedFolder, Shard, ShardError, Split},
+    data::{Manifest, PreparedFolder, Shard, ShardError, Split, manifest::Kind},
+    prepare::Job,
     tokenizer::Tokenizer,
 };
 use std::{
@@ -28,6 +34,9 @@ const SEPARATOR: i64 = 385;
 struct Case {
     dir: tempfile::TempDir,
     config: PrepareConfig,
+    kind: Kind,
+    seq_len: u64,
+    system_prompt: Option<String>,
 }
 
 impl Case {
@@ -45,7 +54,13 @@ impl Case {
             workers: 2,
             ..PrepareConfig::default()
         };
-        Self { dir, config }
+        Self {
+            dir,
+            config,
+            kind: Kind::Pretrain,
+            seq_len: 1024,
+            system_prompt: None,
+        }
     }
 
     fn input(mut self, pattern: &str) -> Self {
@@ -65,12 +80,23 @@ impl Case {
     }
 
     fn run(&self) -> anyhow::Result<serde_json::Value> {
-        let prepare = self.config.clone();
-        let tokenizer = TokenizerConfig {
-            path: (prepare.vocab_size == 0).then(|| TOKENIZER.to_owned()),
-            ..TokenizerConfig::default()
-        };
-        Ok(prep_data::run_pretrain(&PretrainRequest { prepare, tokenizer })?.json)
+        Ok(prep_data::run_shards(&self.request(None))?.json)
+    }
+
+    fn request(&self, inspect: Option<usize>) -> ShardsRequest {
+        ShardsRequest {
+            tokenizer: TokenizerConfig {
+                path: (self.config.vocab_size == 0).then(|| TOKENIZER.to_owned()),
+                ..TokenizerConfig::default()
+            },
+            job: Job {
+                kind: self.kind,
+                config: self.config.clone(),
+                system_prompt: self.system_prompt.clone(),
+                seq_len: self.seq_len,
+            },
+            inspect,
+        }
     }
 
     fn error(&self) -> (String, bool) {

@@ -4,7 +4,6 @@ use crate::common::{column, fixture, llama_train, metrics, stderr_of};
 use crate::distributed::ranks;
 use crate::runs::{cut_run_is_the_straight_one, run_to_the_end};
 use llama_train::config::OnTooLong;
-use llama_train::data::npy::{Dtype, Header};
 use llama_train::data::{Dataset, InstructDataset, PreparedFolder, RowLayout, Split};
 use llama_train::model::{Layout, ModelOptions, Pass, Tokens, Transformer};
 use llama_train::objective::{CausalLm, Objective};
@@ -19,30 +18,37 @@ fn json(name: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(fixture(name)).unwrap()).unwrap()
 }
 
-fn numbers(value: &Value) -> Vec<u64> {
-    let numbers = value.as_array().unwrap().iter();
-    numbers.map(|number| number.as_u64().unwrap()).collect()
-}
-
-/// The five conversations of `7_chat`, as `NAME_SPLIT_000000.npy` and what lies beside it.
+/// The five conversations of `9_stream`, as `prep-data instruct` makes them: `c_train_000000.npy` and what lies beside it;
+/// the same again as the val split where that is asked for.
 pub(crate) fn write_folder(dir: &Path, splits: &[&str]) {
-    let conversations = json("7_chat/expected.json");
-    let (mut ids, mut mask, mut offsets) = (Vec::new(), Vec::new(), vec![0]);
-    for conversation in conversations.as_array().unwrap() {
-        ids.extend(numbers(&conversation["input_ids"]));
-        mask.extend(numbers(&conversation["loss_mask"]));
-        offsets.push(ids.len() as u64);
-    }
-    fs::create_dir_all(dir).unwrap();
-    for split in splits {
-        let write = |end: &str, dtype: Dtype, numbers: &[u64]| {
-            let header = Header::encode(dtype, numbers.len() as u64);
-            let bytes = [header.as_slice(), &dtype.encode(numbers)].concat();
-            fs::write(dir.join(format!("c_{split}_000000.{end}")), bytes).unwrap();
-        };
-        write("npy", Dtype::Uint16, &ids);
-        write("mask.npy", Dtype::Uint8, &mask);
-        write("index.npy", Dtype::Uint64, &offsets);
+    let (input, tokenizer) = (
+        fixture("9_stream/conversations.jsonl"),
+        fixture("tokenizer"),
+    );
+    llama_train(Path::new("."))
+        .args([
+            "prep-data",
+            "instruct",
+            "--val-fraction",
+            "0",
+            "--prefix",
+            "c",
+        ])
+        .args([
+            Path::new("--input"),
+            &input,
+            Path::new("--tokenizer"),
+            &tokenizer,
+        ])
+        .args([Path::new("--out"), dir])
+        .assert()
+        .success();
+    if splits.contains(&"val") {
+        for end in ["npy", "mask.npy", "index.npy"] {
+            let name = |split: &str| dir.join(format!("c_{split}_000000.{end}"));
+            fs::copy(name("train"), name("val")).unwrap();
+        }
+        fs::remove_file(dir.join("manifest.json")).unwrap(); // it knows of no such split
     }
 }
 
@@ -305,10 +311,11 @@ fn impossible_requests_say_why() {
     );
     let text = format!("data.path={}", fixture("9_stream/data").display());
     refused(&[&text], "holds plain text");
-    let beside = |end: &str| dir.path().join(format!("data/c_train_000000.{end}.npy"));
-    fs::remove_file(beside("mask")).unwrap();
+    let beside = |name: &str| fs::remove_file(dir.path().join("data").join(name)).unwrap();
+    beside("manifest.json");
+    beside("c_train_000000.mask.npy");
     refused(&[], "holds pairs of answers");
-    fs::remove_file(beside("index")).unwrap();
+    beside("c_train_000000.index.npy");
     refused(&[], "holds plain text");
     let base = checkpoint();
     let chats = ["--set", "data.path=chats", "--set", "train.seq_len=64"];

@@ -1,6 +1,7 @@
 //! The flags of each verb.
 
 use super::model_args::{Eval, Export, Generate};
+use super::prep_args::PrepData;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -33,7 +34,7 @@ pub(super) struct Common {
 pub(super) enum Verb {
     /// Turn raw files into what training reads
     #[command(subcommand)]
-    PrepData(PrepData),
+    PrepData(Box<PrepData>),
     /// Train a model on text
     #[command(
         after_help = "Example:\n  llama-train pretrain --config configs/quickstart.toml --set run.name=first"
@@ -82,99 +83,6 @@ pub(super) enum Verb {
     /// Write the numbers of runs as tables
     #[command(after_help = "Example:\n  llama-train report runs/quickstart --csv")]
     Report(Report),
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum PrepData {
-    /// Raw text to shards of tokens
-    #[command(
-        after_help = "Example:\n  llama-train prep-data pretrain --input 'books/**/*.txt' --tokenizer tokenizer.json --out data/books"
-    )]
-    Pretrain(PrepPretrain),
-    /// Train a byte-level BPE tokenizer on raw text
-    #[command(
-        after_help = "Example:\n  llama-train prep-data tokenizer --input books --vocab-size 32000 --out tokenizer.json"
-    )]
-    Tokenizer(PrepTokenizer),
-}
-
-/// What both preparations read.
-#[derive(Debug, Args)]
-pub(super) struct Input {
-    /// Files, folders or globs (.txt .md .jsonl .json, also .gz .zst; .parquet), hf://datasets/org/name[@revision][:config/split]
-    /// or python-stdlib
-    #[arg(long, value_name = "PATH", num_args = 1..)]
-    pub(super) input: Vec<String>,
-    /// File with [[source]] tables of input and weight, in place of --input
-    #[arg(long, value_name = "FILE", conflicts_with = "input")]
-    pub(super) mix: Option<String>,
-    /// Field of a row that holds the text
-    #[arg(long, value_name = "NAME")]
-    pub(super) text_field: Option<String>,
-    /// Malformed rows to skip before it is an error
-    #[arg(long, value_name = "N")]
-    pub(super) max_bad_rows: Option<u64>,
-    /// Stop after this many documents
-    #[arg(long, value_name = "N")]
-    pub(super) max_documents: Option<u64>,
-    /// Keep files fetched from the Hub in its cache; else each goes when it was read
-    #[arg(long)]
-    pub(super) keep_files: bool,
-    /// Threads [default: all cores]
-    #[arg(long, value_name = "N")]
-    pub(super) workers: Option<usize>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PrepPretrain {
-    #[command(flatten)]
-    pub(super) common: Common,
-    #[command(flatten)]
-    pub(super) input: Input,
-    /// tokenizer.json, a Llama 3 tokenizer.model, a folder that holds one, hf://org/name or tiktoken:NAME
-    #[arg(long, value_name = "PATH")]
-    pub(super) tokenizer: Option<String>,
-    /// Folder to write to
-    #[arg(long, value_name = "FOLDER")]
-    pub(super) out: Option<String>,
-    /// Take the rows' input_ids as they are
-    #[arg(long)]
-    pub(super) pretokenized: bool,
-    /// First part of the shards' names
-    #[arg(long, value_name = "NAME")]
-    pub(super) prefix: Option<String>,
-    /// Tokens per shard
-    #[arg(long, value_name = "N")]
-    pub(super) shard_tokens: Option<u64>,
-    /// Fraction of the documents for validation
-    #[arg(long, value_name = "FRACTION")]
-    pub(super) val_fraction: Option<f64>,
-    /// Tokens for validation, in place of a fraction
-    #[arg(long, value_name = "N", conflicts_with = "val_fraction")]
-    pub(super) val_tokens: Option<u64>,
-    /// What to do about documents that come twice: none, or exact
-    #[arg(long, value_name = "HOW")]
-    pub(super) dedup: Option<String>,
-    /// Stop after this many tokens
-    #[arg(long, value_name = "N")]
-    pub(super) max_tokens: Option<u64>,
-    /// Seed of the choice of validation documents
-    #[arg(long, value_name = "N")]
-    pub(super) seed: Option<u64>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PrepTokenizer {
-    #[command(flatten)]
-    pub(super) common: Common,
-    #[command(flatten)]
-    pub(super) input: Input,
-    /// Tokens, special ones included
-    #[arg(long, value_name = "N")]
-    pub(super) vocab_size: Option<usize>,
-    /// File (.json) or folder to write to
-    #[arg(long, value_name = "PATH")]
-    pub(super) out: PathBuf,
 }
 
 /// Flags of the verbs that train.

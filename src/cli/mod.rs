@@ -3,6 +3,8 @@
 mod args;
 mod assignments;
 mod model_args;
+mod prep_args;
+mod prep_requests;
 mod requests;
 
 use crate::commands::original_checkpoint::Stage;
@@ -10,7 +12,7 @@ use crate::commands::{Output, distill, dpo, pretrain, sft};
 use crate::config::{BadRequest, Purpose};
 use crate::dist::LaunchEnv;
 use crate::{logging, torch};
-use args::{Cli, Common, PrepData, Verb};
+use args::{Cli, Common, Verb};
 use clap::Parser;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -59,8 +61,7 @@ fn finish(output: &Output, json: bool) -> ExitCode {
 impl Verb {
     fn common(&self) -> &Common {
         match self {
-            Self::PrepData(PrepData::Pretrain(args)) => &args.common,
-            Self::PrepData(PrepData::Tokenizer(args)) => &args.common,
+            Self::PrepData(preparation) => preparation.common(),
             Self::Pretrain(args) | Self::Sft(args) => &args.common,
             Self::Dpo(args) | Self::Distill(args) => &args.common,
             Self::Generate(args) => &args.common,
@@ -75,8 +76,7 @@ impl Verb {
 
     fn run(&self) -> anyhow::Result<Output> {
         match self {
-            Self::PrepData(PrepData::Pretrain(args)) => args.run(),
-            Self::PrepData(PrepData::Tokenizer(args)) => args.run(),
+            Self::PrepData(preparation) => preparation.run(),
             Self::Pretrain(args) => {
                 pretrain::run(&args.request(Purpose::Pretrain, Stage::Pretrain)?)
             }

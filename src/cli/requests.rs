@@ -1,14 +1,12 @@
 //! From flags to what the verbs take.
 
-use super::args::{
-    Bench, Common, Doctor, Input, Original, Plan, PrepPretrain, PrepTokenizer, Report, Training,
-};
+use super::args::{Bench, Common, Doctor, Original, Plan, Report, Training};
 use super::assignments::{self, Assignments};
 use super::model_args::{Eval, Export, Generate};
 use crate::checkpoint::ResumeFrom;
 use crate::commands::original_checkpoint::{OriginalCheckpoint, Stage};
 use crate::commands::training::TrainingRequest;
-use crate::commands::{Output, bench, doctor, eval, export, generate, plan, prep_data, report};
+use crate::commands::{Output, bench, doctor, eval, export, generate, plan, report};
 use crate::config::{Config, Purpose, Sources};
 use crate::data::Split;
 use crate::tokenizer::PromptStyle;
@@ -18,7 +16,7 @@ use tch::Kind;
 
 impl Common {
     /// The configuration with the verb's own flags on top.
-    fn load(&self, flags: Assignments, purpose: Purpose) -> Result<Config> {
+    pub(super) fn load(&self, flags: Assignments, purpose: Purpose) -> Result<Config> {
         let mut assignments = assignments::from_set(&self.set)?;
         assignments.extend(flags.into_inner());
         Config::load(&Sources {
@@ -26,64 +24,6 @@ impl Common {
             env_file: self.env_file.clone(),
             assignments,
             purpose,
-        })
-    }
-}
-
-impl Input {
-    fn assign(&self, flags: &mut Assignments) {
-        flags.list("--input", "prepare.input", &self.input);
-        flags.text("--mix", "prepare.mix", self.mix.as_ref());
-        flags.text(
-            "--text-field",
-            "prepare.text_field",
-            self.text_field.as_ref(),
-        );
-        flags.value("--max-bad-rows", "prepare.max_bad_rows", self.max_bad_rows);
-        flags.value(
-            "--max-documents",
-            "prepare.max_documents",
-            self.max_documents,
-        );
-        let keep_files = self.keep_files.then_some(true);
-        flags.value("--keep-files", "prepare.keep_files", keep_files);
-        flags.value("--workers", "prepare.workers", self.workers);
-    }
-}
-
-impl PrepPretrain {
-    pub(super) fn run(&self) -> Result<Output> {
-        let mut flags = Assignments::default();
-        self.input.assign(&mut flags);
-        flags.text("--tokenizer", "tokenizer.path", self.tokenizer.as_ref());
-        flags.text("--out", "prepare.out", self.out.as_ref());
-        flags.text("--prefix", "prepare.prefix", self.prefix.as_ref());
-        flags.value("--shard-tokens", "prepare.shard_tokens", self.shard_tokens);
-        flags.value("--val-fraction", "prepare.val_fraction", self.val_fraction);
-        let pretokenized = self.pretokenized.then_some(true);
-        flags.value("--pretokenized", "prepare.pretokenized", pretokenized);
-        flags.value("--val-tokens", "prepare.val_tokens", self.val_tokens);
-        flags.text("--dedup", "prepare.dedup", self.dedup.as_ref());
-        flags.value("--max-tokens", "prepare.max_tokens", self.max_tokens);
-        flags.value("--seed", "prepare.seed", self.seed);
-        let Config {
-            prepare, tokenizer, ..
-        } = self.common.load(flags, Purpose::PrepPretrain)?;
-        prep_data::run_pretrain(&prep_data::PretrainRequest { prepare, tokenizer })
-    }
-}
-
-impl PrepTokenizer {
-    pub(super) fn run(&self) -> Result<Output> {
-        let mut flags = Assignments::default();
-        self.input.assign(&mut flags);
-        flags.value("--vocab-size", "prepare.vocab_size", self.vocab_size);
-        let Config { prepare, .. } = self.common.load(flags, Purpose::PrepPretrain)?;
-        let vocab_size = prepare.vocab_size;
-        prep_data::run_tokenizer(&prep_data::TokenizerRequest {
-            prepare,
-            vocab_size,
-            out: self.out.clone(),
         })
     }
 }

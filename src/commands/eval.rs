@@ -96,7 +96,8 @@ fn open_data(request: &Request, pretrained: &Pretrained) -> Result<Scored> {
         Kind::Instruct => Box::new(open_conversations(data, seq_len, model, config)?),
         Kind::Preference => {
             return Err(bad_request!(
-                "{}: holds pairs of answers; their scores are in the validations of `llama-train dpo`",
+                "{}: holds pairs of answers, whose loss is no model's alone: it is in the validations of `llama-train dpo`; \
+                 name text or conversations with --data",
                 dir.display()
             ));
         }

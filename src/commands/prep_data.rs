@@ -1,28 +1,31 @@
-//! `prep-data`: raw files to shards, and tokenizers from raw text.
+//! `prep-data`: raw files to shards (or to a look at the first of them), and tokenizers from raw text.
 
 use super::Output;
 use crate::{
     bad_request,
     config::{PrepareConfig, TokenizerConfig},
     hub, logging,
-    prepare::{self, Input, Prepared, TokenizerSource, train_tokenizer},
+    prepare::{self, Input, Job, Marks, Prepared, TokenizerSource, train_tokenizer},
     storage::{self, AtomicFile},
     tokenizer::Tokenizer,
 };
 use anyhow::{Context, Result};
 use serde_json::json;
 use std::{
-    io::Write,
+    env,
+    io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
 };
 
-/// `prep-data pretrain`.
+/// `prep-data pretrain`, `instruct` or `preference`.
 #[derive(Debug, Clone)]
-pub struct PretrainRequest {
-    /// `[prepare]`
-    pub prepare: PrepareConfig,
-    /// `[tokenizer]`; without a path, one of `prepare.vocab_size` tokens is trained.
+pub struct ShardsRequest {
+    /// What to prepare.
+    pub job: Job,
+    /// `[tokenizer]`; without a path, one of `prepare.vocab_size` tokens is trained on plain text.
     pub tokenizer: TokenizerConfig,
+    /// Examples to show in place of writing shards.
+    pub inspect: Option<usize>,
 }
 
 /// `prep-data tokenizer`.
@@ -36,18 +39,20 @@ pub struct TokenizerRequest {
     pub out: PathBuf,
 }
 
-/// Prepares shards for pretraining.
+/// Prepares shards, or shows what they would hold.
 ///
 /// # Errors
 /// See [`prepare::ensure`].
-pub fn run_pretrain(request: &PretrainRequest) -> Result<Output> {
-    let config = &request.prepare;
-    let Some(out) = &config.out else {
-        return Err(crate::bad_request!(
+pub fn run_shards(request: &ShardsRequest) -> Result<Output> {
+    if let Some(count) = request.inspect {
+        return inspect(request, count);
+    }
+    let Some(out) = &request.job.config.out else {
+        return Err(bad_request!(
             "name the folder to write to with --out (prepare.out)"
         ));
     };
-    let prepared = prepare_folder(config, &request.tokenizer, out)?;
+    let prepared = prepare_folder(&request.job, &request.tokenizer, out)?;
     Ok(Output {
         json: prepared.json(),
         text: prepared.summary(),
@@ -59,27 +64,56 @@ pub fn run_pretrain(request: &PretrainRequest) -> Result<Output> {
 ///
 /// # Errors
 /// See [`prepare::ensure`].
-pub fn prepare_folder(
-    config: &PrepareConfig,
-    tokenizer: &TokenizerConfig,
-    out: &Path,
-) -> Result<Prepared> {
-    let load = |path: &String| Tokenizer::load(&hub::tokenizer_dir(path)?);
-    let given = tokenizer.path.as_ref().map(load).transpose()?;
-    let given = given.map(|given| given.with_backend(tokenizer.backend));
+pub fn prepare_folder(job: &Job, tokenizer: &TokenizerConfig, out: &Path) -> Result<Prepared> {
+    let given = load(tokenizer)?;
     let source = match &given {
         Some(tokenizer) => TokenizerSource::Given(tokenizer),
-        None if config.vocab_size > 0 => TokenizerSource::Train {
-            vocab_size: config.vocab_size,
+        None if job.config.vocab_size > 0 => TokenizerSource::Train {
+            vocab_size: job.config.vocab_size,
         },
-        None => {
-            return Err(bad_request!(
-                "which tokenizer? Name a tokenizer.json with --tokenizer (tokenizer.path), or set prepare.vocab_size to \
-                 train one on the input"
-            ));
-        }
+        None => return Err(no_tokenizer()),
     };
-    prepare::ensure(config, source, out, logging::progress())
+    prepare::ensure(job, source, out, logging::progress())
+}
+
+/// The first examples, on stdout.
+fn inspect(request: &ShardsRequest, count: usize) -> Result<Output> {
+    let tokenizer = load(&request.tokenizer)?.ok_or_else(no_tokenizer)?;
+    let out = request.job.config.out.as_deref();
+    let examples = prepare::inspect(
+        &request.job,
+        &tokenizer,
+        out.unwrap_or(Path::new(".")),
+        count,
+    )?;
+    let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let marks = match io::stdout().is_terminal() && !plain {
+        true => Marks::Colours,
+        false => Marks::Brackets,
+    };
+    let text: String = examples
+        .iter()
+        .map(|example| example.text(marks) + "\n")
+        .collect();
+    let json: Vec<_> = examples.iter().map(prepare::Inspection::json).collect();
+    Ok(Output {
+        json: json!({ "examples": json }),
+        text: text.trim_end().to_owned(),
+        exit_code: 0,
+    })
+}
+
+fn load(config: &TokenizerConfig) -> Result<Option<Tokenizer>> {
+    let load = |path: &String| Tokenizer::load(&hub::tokenizer_dir(path)?);
+    let given = config.path.as_ref().map(load).transpose()?;
+    Ok(given.map(|given| given.with_backend(config.backend)))
+}
+
+fn no_tokenizer() -> anyhow::Error {
+    bad_request!(
+        "which tokenizer? Name a tokenizer.json with --tokenizer (tokenizer.path); for plain text, prepare.vocab_size trains \
+         one on the input"
+    )
 }
 
 /// Trains a tokenizer and writes it: into a folder with all its files, or as the one `.json` file named.
@@ -89,13 +123,9 @@ pub fn prepare_folder(
 pub fn run_tokenizer(request: &TokenizerRequest) -> Result<Output> {
     train_tokenizer::check_vocab_size(request.vocab_size)?;
     let target = Target::new(&request.out);
-    let input = Input::find(&request.prepare, target.dir())?;
-    let tokenizer = train_tokenizer::train(
-        &request.prepare,
-        &input,
-        request.vocab_size,
-        logging::progress(),
-    )?;
+    let job = Job::pretrain(request.prepare.clone());
+    let input = Input::find(&job, target.dir())?;
+    let tokenizer = train_tokenizer::train(&job, &input, request.vocab_size, logging::progress())?;
     input.remove_fetched(target.dir());
     let path = target.write(&tokenizer)?;
     Ok(Output {

@@ -9,6 +9,7 @@ use crate::data::manifest::Kind;
 use crate::data::{Dataset, Manifest, PreparedFolder, Split, TokenDataset};
 use crate::dist::Rendezvous;
 use crate::objective::CausalLm;
+use crate::prepare::Job;
 use crate::tokenizer::PromptStyle;
 use crate::train::{BatchPlan, Parts, RunPlan};
 use anyhow::Result;
@@ -133,7 +134,8 @@ fn will_be_prepared(config: &Config, dir: &Path) -> Result<bool> {
 /// The two splits; made from `prepare.input` first, where that is given and has not been done.
 fn open_data(config: &Config, dir: &Path) -> Result<(PreparedFolder, PreparedFolder)> {
     if is_prepared_here(config) {
-        let prepared = prep_data::prepare_folder(&config.prepare, &config.tokenizer, dir)?;
+        let job = Job::pretrain(config.prepare.clone());
+        let prepared = prep_data::prepare_folder(&job, &config.tokenizer, dir)?;
         log::info!("{}", prepared.summary());
     }
     Ok((

@@ -85,6 +85,16 @@ choices! {
 }
 
 choices! {
+    /// Which of the assistant's turns are trained on.
+    TrainOn {
+        /// All of them.
+        All = "all",
+        /// The last one.
+        Last = "last",
+    }
+}
+
+choices! {
     /// What becomes of an example that is longer than a row.
     OnTooLong {
         /// It is left out, and counted.

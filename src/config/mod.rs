@@ -24,7 +24,7 @@ mod variable;
 pub use cadence::Cadence;
 pub use choices::{
     Auto, Dedup, DeviceChoice, DistillKind, DistillOn, DpoLoss, OnTooLong, Precision, Recompute,
-    ScheduleKind, TokenizerBackend, WandbMode,
+    ScheduleKind, TokenizerBackend, TrainOn, WandbMode,
 };
 pub use environment::machine_variable;
 pub use error::BadRequest;

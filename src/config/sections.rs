@@ -1,7 +1,8 @@
 //! The sections of the configuration, their keys, defaults and documentation.
 
 use super::choices::{
-    Auto, Dedup, DeviceChoice, Precision, Recompute, ScheduleKind, TokenizerBackend,
+    Auto, Dedup, DeviceChoice, OnTooLong, Precision, Recompute, ScheduleKind, TokenizerBackend,
+    TrainOn,
 };
 use super::model::RopeScaling;
 use super::section::section;
@@ -16,7 +17,8 @@ section! {
         /// File with `[[source]]` tables of `input` and `weight`, in place of `input`: their shares of the text. Ends when
         /// a source is used up.
         mix: Option<PathBuf> = None,
-        /// Rows hold `input_ids`, which are taken as they are.
+        /// Rows hold ids, which are taken as they are: `input_ids`; for conversations with `loss_mask` or `labels`; for pairs
+        /// `prompt_ids`, `chosen_ids`, `rejected_ids`.
         pretokenized: bool = false,
         /// Folder the shards, manifest and tokenizer are written to (default: `data.path`).
         out: Option<PathBuf> = None,
@@ -24,11 +26,22 @@ section! {
         prefix: String = "data".into(),
         /// Field of a row that holds the text.
         text_field: String = "text".into(),
-        /// Field of a row that holds a conversation.
+        /// Field of a row that holds a conversation; another than "messages" alone is looked at.
         messages_field: String = "messages".into(),
+        /// Fields of a row that hold the two sides of a preference and what comes before them.
+        prompt_field: String = "prompt".into(),
+        /// The side that is preferred.
+        chosen_field: String = "chosen".into(),
+        /// The other one.
+        rejected_field: String = "rejected".into(),
+        /// "all" of the assistant's turns are trained on, or the "last" one.
+        train_on: TrainOn = TrainOn::All,
+        /// What becomes of an example of more than `train.seq_len` + 1 tokens: "drop", "truncate" or "error" (default: it is
+        /// kept, and training decides).
+        on_too_long: Option<OnTooLong> = None,
         /// Threads that tokenize (0: all cores).
         workers: usize = 0,
-        /// Tokens per shard.
+        /// Tokens per shard; one of examples ends with the example that reaches them.
         shard_tokens: u64 = 100_000_000,
         /// Fraction of the documents that go into the val split, chosen by a hash of the document.
         val_fraction: f64 = 0.01,
@@ -38,7 +51,7 @@ section! {
         dedup: Dedup = Dedup::None,
         /// Stop after this many documents (0: all).
         max_documents: u64 = 0,
-        /// Stop after this many tokens (0: all).
+        /// Stop after this many tokens (0: all); an example is not cut.
         max_tokens: u64 = 0,
         /// Malformed rows to skip before it is an error.
         max_bad_rows: u64 = 0,

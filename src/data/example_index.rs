@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Where the offsets of a token shard's examples are.
 #[must_use]
-pub(super) fn index_path(tokens: &Path) -> PathBuf {
+pub fn index_path(tokens: &Path) -> PathBuf {
     tokens.with_extension("index.npy")
 }
 

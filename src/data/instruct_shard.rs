@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Where the mask of a token shard is.
 #[must_use]
-pub(super) fn mask_path(tokens: &Path) -> PathBuf {
+pub fn mask_path(tokens: &Path) -> PathBuf {
     tokens.with_extension("mask.npy")
 }
 

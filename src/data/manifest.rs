@@ -1,7 +1,7 @@
 //! `manifest.json`: what a prepared folder holds and what it was made from.
 
 use super::{Split, npy::Dtype};
-use crate::config::Dedup;
+use crate::config::{Dedup, OnTooLong, TrainOn};
 use crate::storage::AtomicFile;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -42,8 +42,9 @@ pub struct Manifest {
     pub vocab_size: u64,
     /// How ids are stored.
     pub dtype: Dtype,
-    /// The id before each document.
-    pub separator: u32,
+    /// The id before each document; examples have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub separator: Option<u32>,
     /// The shards of each split.
     pub splits: BTreeMap<Split, SplitEntry>,
     /// Rows that were malformed and skipped.
@@ -52,8 +53,24 @@ pub struct Manifest {
     pub empty_documents: u64,
     /// Documents whose text had come before, left out.
     pub duplicate_documents: u64,
+    /// What became of examples that are not as the others; documents have none of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub examples: Option<ExampleCounts>,
     /// What the folder was made from.
     pub request: PreparedFrom,
+}
+
+/// Examples (conversations or pairs) that are left out or cut, and the longest that is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExampleCounts {
+    /// Left out: conversations without an answer; pairs whose sides are equal, or of which one is empty.
+    pub nothing_to_learn: u64,
+    /// Left out as too long.
+    pub too_long: u64,
+    /// Cut to the length that was asked for.
+    pub truncated: u64,
+    /// Tokens of the longest example in the shards; of a pair, with the longer of its sides.
+    pub longest: u64,
 }
 
 /// One split.
@@ -65,6 +82,9 @@ pub struct SplitEntry {
     pub documents: u64,
     /// Bytes of text (UTF-8) that became the tokens.
     pub text_bytes: u64,
+    /// Tokens that a mask says are trained on.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub trained_tokens: u64,
     /// Its files, in order.
     pub shards: Vec<ShardEntry>,
 }
@@ -80,6 +100,13 @@ pub struct ShardEntry {
     pub documents: u64,
     /// SHA-256 of the file.
     pub sha256: String,
+    /// The files beside it (mask, index) by their names, each with its SHA-256.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub companions: BTreeMap<String, String>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Everything that decides the content of a prepared folder: the same again gives the same bytes.
@@ -107,8 +134,29 @@ pub struct PreparedFrom {
     pub tokenizer: TokenizerOrigin,
     /// `prepare.pretokenized`
     pub pretokenized: bool,
+    /// What decides about examples alone.
+    #[serde(flatten)]
+    pub examples: Option<ExamplesFrom>,
     /// What was read: one for `prepare.input`, several for `prepare.mix`.
     pub sources: Vec<PreparedSource>,
+}
+
+/// What decides how rows become examples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExamplesFrom {
+    /// Of what kind they are.
+    pub kind: Kind,
+    /// `prepare.messages_field`, or `prepare.prompt_field`, `chosen_field` and `rejected_field`; none where rows are
+    /// tokenized already.
+    pub fields: Vec<String>,
+    /// `prepare.train_on`
+    pub train_on: TrainOn,
+    /// `sft.system_prompt`
+    pub system_prompt: Option<String>,
+    /// Most tokens of an example, and what becomes of longer ones (`train.seq_len` + 1, `prepare.on_too_long`).
+    pub longest_allowed: Option<(u64, OnTooLong)>,
+    /// Fingerprint of the chat template.
+    pub chat_template: Option<String>,
 }
 
 /// Files with a share of the text.

@@ -2,7 +2,7 @@
 
 use super::{
     in_flight::{Held, InFlight},
-    input::{Content, Document, Mixture, NextCut, Passages, Place},
+    input::{Content, Document, Example, Mixture, NextCut, Passages, Place},
 };
 use anyhow::{Context, Result};
 
@@ -31,6 +31,8 @@ pub(super) enum Piece {
     Text(String),
     /// Ids, nothing added.
     Ids(Vec<u32>),
+    /// A conversation or a preference.
+    Example(Example),
 }
 
 impl Piece {
@@ -39,6 +41,7 @@ impl Piece {
         match self {
             Self::Text(text) => text.len(),
             Self::Ids(_) => 0,
+            Self::Example(example) => example.text_bytes(),
         }
     }
 
@@ -46,6 +49,7 @@ impl Piece {
         match self {
             Self::Text(text) => text.len(),
             Self::Ids(ids) => size_of_val(ids.as_slice()),
+            Self::Example(example) => example.bytes(),
         }
     }
 }
@@ -169,6 +173,9 @@ impl<'a> Batches<'a> {
             }
             Content::Text(text) => return Ok(Passage::whole(Piece::Text(text), origin, hash)),
             Content::Ids(ids) => return Ok(Passage::whole(Piece::Ids(ids), origin, hash)),
+            Content::Example(example) => {
+                return Ok(Passage::whole(Piece::Example(example), origin, hash));
+            }
         };
         let open = self.open.insert(OpenText {
             passages,

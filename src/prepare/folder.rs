@@ -3,7 +3,7 @@
 
 use super::{MARKER, reached::Reached};
 use crate::{
-    data::{Manifest, Shard, Split, manifest::PreparedFrom},
+    data::{Dtype, Manifest, Shard, ShardError, Split, manifest::PreparedFrom},
     storage::{self, AtomicFile},
 };
 use anyhow::{Context, Result};
@@ -139,7 +139,14 @@ pub(super) fn release(dir: &Path) -> Result<()> {
 
 fn check_shards(dir: &Path, manifest: &Manifest) -> Result<()> {
     for entry in manifest.splits.values().flat_map(|split| &split.shards) {
-        Shard::open(&dir.join(&entry.file), Some(entry)).with_context(|| {
+        let open = || -> Result<(), ShardError> {
+            Shard::open(&dir.join(&entry.file), Some(entry))?;
+            for file in entry.companions.keys() {
+                Shard::open_as(&dir.join(file), &[Dtype::Uint8, Dtype::Uint64])?;
+            }
+            Ok(())
+        };
+        open().with_context(|| {
             format!(
                 "{}: the prepared data is damaged; delete the folder and start again",
                 dir.display()
@@ -156,13 +163,14 @@ fn difference(made: &PreparedFrom, asked: &PreparedFrom) -> Option<String> {
         _ => serde_json::Map::new(),
     };
     let (made, asked) = (fields(made), fields(asked));
-    let (key, was) = made
-        .iter()
-        .find(|(key, was)| asked.get(*key) != Some(was))?;
-    if was.is_array() {
+    // What only one of them says comes first: that they are of different kinds.
+    let keys = asked.keys().filter(|key| !made.contains_key(*key));
+    let mut keys = keys.chain(made.keys());
+    let key = keys.find(|key| asked.get(*key) != made.get(*key))?;
+    if key == "sources" {
         return Some("the input files or their sizes differ".into());
     }
-    let is = asked.get(key).unwrap_or(&Value::Null);
+    let [was, is] = [&made, &asked].map(|fields| fields.get(key).unwrap_or(&Value::Null));
     Some(format!("{key} was {was}, is {is}"))
 }
 

@@ -1,17 +1,27 @@
-//! From raw text to shards of token ids: reading, splitting, tokenizing on all cores, writing.
+//! From raw files to shards of token ids: reading, splitting, encoding on all cores, writing.
 //!
-//! One document goes [`input`] → [`batches`] (a long text in passages, no more than [`in_flight`] allows) → [`pretrain`] (tokenized in parallel by [`ordered`], its split chosen by [`val_split`]) →
-//! [`sink`] → [`writer`]. Nothing in between depends on the number of workers, and [`reached`] is what a killed
-//! preparation goes on from.
+//! One document goes [`input`] → [`batches`] (a long text in passages, no more than [`in_flight`] allows) → [`encoder`] (in
+//! parallel by [`ordered`]: a text, a conversation or a pair, by the verb; its split chosen by [`val_split`]) → [`sink`] →
+//! [`writer`], and [`shards`] is the whole way. Nothing in between depends on the number of workers, and [`reached`] is what
+//! a killed preparation goes on from. [`inspect`] shows the first examples in place of writing them.
 
 mod batches;
+mod encoded;
+mod encoder;
 mod folder;
 mod in_flight;
 mod input;
+mod inspect;
+mod instruct;
+mod job;
+mod npy_file;
+mod open_shard;
 mod ordered;
+mod preference;
 mod pretrain;
 mod progress;
 mod reached;
+mod shards;
 mod sink;
 mod summary;
 pub mod train_tokenizer;
@@ -22,14 +32,16 @@ use crate::{
     config::PrepareConfig,
     data::{
         Manifest,
-        manifest::{InputFile, PreparedFrom, PreparedSource, TokenizerOrigin},
+        manifest::{ExamplesFrom, InputFile, Kind, PreparedFrom, PreparedSource, TokenizerOrigin},
     },
     tokenizer::Tokenizer,
 };
 use anyhow::Result;
+use encoder::Encoder;
 use folder::Claim;
 use indicatif::MultiProgress;
-use input::{InputSource, SourceFile};
+use input::{InputSource, RowForm, SourceFile};
+use job::unit;
 use std::{
     num::NonZero,
     path::{Path, PathBuf},
@@ -38,6 +50,8 @@ use std::{
 };
 
 pub use input::Input;
+pub use inspect::{Inspection, Marks, inspect};
+pub use job::Job;
 
 /// In a folder whose preparation has not finished.
 const MARKER: &str = "preparing.json";
@@ -84,14 +98,14 @@ pub enum Outcome {
 /// A bad request when the input, a value or the tokenizer is wrong, or when `out` holds something else; otherwise when
 /// the input is damaged or `out` cannot be written to.
 pub fn ensure(
-    config: &PrepareConfig,
+    job: &Job,
     tokenizer: TokenizerSource<'_>,
     out: &Path,
     bars: &MultiProgress,
 ) -> Result<Prepared> {
-    check(config)?;
-    let input = Input::find(config, out)?;
-    let request = request(config, tokenizer, &input)?;
+    check(&job.config)?;
+    let input = Input::find(job, out)?;
+    let request = request(job, tokenizer, &input)?;
     let dir = out.to_owned();
     let claimed = match folder::claim(out, request)? {
         Claim::Ours(claimed) => claimed,
@@ -112,13 +126,14 @@ pub fn ensure(
             &made
         }
         TokenizerSource::Train { vocab_size } => {
-            made = train_tokenizer::train(config, &input, vocab_size, bars)?;
+            made = train_tokenizer::train(job, &input, vocab_size, bars)?;
             &made
         }
     };
     let started = Instant::now();
     tokenizer.write_to(out)?;
-    let manifest = pretrain::write_shards(&claimed, config, &input, tokenizer, bars)?;
+    let encoder = Encoder::new(job, &input.form, tokenizer)?;
+    let manifest = shards::write_shards(&claimed, job, &input, &encoder, bars)?;
     manifest.write(out)?;
     folder::release(out)?;
     input.remove_fetched(out);
@@ -140,11 +155,8 @@ pub(crate) fn check(config: &PrepareConfig) -> Result<()> {
     }
 }
 
-fn request(
-    config: &PrepareConfig,
-    tokenizer: TokenizerSource<'_>,
-    input: &Input,
-) -> Result<PreparedFrom> {
+fn request(job: &Job, tokenizer: TokenizerSource<'_>, input: &Input) -> Result<PreparedFrom> {
+    let config = &job.config;
     Ok(PreparedFrom {
         prefix: config.prefix.clone(),
         text_field: config.text_field.clone(),
@@ -155,24 +167,54 @@ fn request(
         seed: config.seed,
         max_documents: config.max_documents,
         max_tokens: config.max_tokens,
-        tokenizer: match tokenizer {
-            TokenizerSource::Given(tokenizer) => {
-                tokenizer.document_separator()?;
-                TokenizerOrigin::Given(tokenizer.fingerprint().to_owned())
-            }
-            TokenizerSource::Train { .. } if config.pretokenized => {
-                return Err(crate::bad_request!(
-                    "prepare.pretokenized: name the tokenizer that made the ids with --tokenizer (tokenizer.path)"
-                ));
-            }
-            TokenizerSource::Train { vocab_size } => {
-                train_tokenizer::check_vocab_size(vocab_size)?;
-                TokenizerOrigin::Trained(vocab_size as u64)
-            }
-        },
+        tokenizer: tokenizer_origin(job, tokenizer)?,
         pretokenized: config.pretokenized,
+        examples: examples_from(job, tokenizer, &input.form)?,
         sources: input.sources.iter().map(prepared_source).collect(),
     })
+}
+
+fn tokenizer_origin(job: &Job, tokenizer: TokenizerSource<'_>) -> Result<TokenizerOrigin> {
+    match tokenizer {
+        TokenizerSource::Given(tokenizer) => {
+            Ok(TokenizerOrigin::Given(tokenizer.fingerprint().to_owned()))
+        }
+        TokenizerSource::Train { .. } if job.config.pretokenized => Err(crate::bad_request!(
+            "prepare.pretokenized: name the tokenizer that made the ids with --tokenizer (tokenizer.path)"
+        )),
+        TokenizerSource::Train { .. } if job.kind != Kind::Pretrain => Err(crate::bad_request!(
+            "prepare.vocab_size: a tokenizer is trained on plain text, not on {}; name the model's with --tokenizer \
+             (tokenizer.path)",
+            unit(job.kind)
+        )),
+        TokenizerSource::Train { vocab_size } => {
+            train_tokenizer::check_vocab_size(vocab_size)?;
+            Ok(TokenizerOrigin::Trained(vocab_size as u64))
+        }
+    }
+}
+
+/// What decides about examples; nothing about plain text.
+fn examples_from(
+    job: &Job,
+    tokenizer: TokenizerSource<'_>,
+    form: &RowForm,
+) -> Result<Option<ExamplesFrom>> {
+    let TokenizerSource::Given(tokenizer) = tokenizer else {
+        return Ok(None);
+    };
+    let encoder = Encoder::new(job, form, tokenizer)?; // what it lacks is told before anything is made
+    let RowForm::Example(form) = form else {
+        return Ok(None);
+    };
+    Ok(Some(ExamplesFrom {
+        kind: job.kind,
+        fields: form.fields(),
+        train_on: job.config.train_on,
+        system_prompt: job.system_prompt.clone(),
+        longest_allowed: job.limit().map(|limit| (limit.tokens as u64, limit.rule)),
+        chat_template: encoder.chat_template(),
+    }))
 }
 
 fn prepared_source(source: &InputSource) -> PreparedSource {

@@ -1,7 +1,10 @@
 //! How far a preparation has come: enough to go on after a kill as if nothing had happened.
 
 use super::{input::Place, val_split::ValSplit};
-use crate::data::{Split, manifest::SplitEntry};
+use crate::data::{
+    Split,
+    manifest::{ExampleCounts, SplitEntry},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -16,6 +19,10 @@ pub(super) struct Reached {
     pub(super) tokens_left: u64,
     /// Documents left out because they had come before.
     pub(super) duplicates: u64,
+    /// Rows that were well-formed and refused by the tokenizer or its template.
+    pub(super) refused: u64,
+    /// What became of examples.
+    pub(super) examples: ExampleCounts,
     /// What each split holds.
     pub(super) splits: BTreeMap<Split, SplitReached>,
 }
@@ -42,6 +49,7 @@ impl Reached {
     /// Documents taken from the input so far.
     pub(super) fn documents(&self) -> u64 {
         let written = self.splits.values().map(|split| split.written.documents);
-        written.sum::<u64>() + self.duplicates
+        let left_out = self.refused + self.examples.nothing_to_learn + self.examples.too_long;
+        written.sum::<u64>() + self.duplicates + left_out
     }
 }

@@ -1,14 +1,19 @@
 //! The end of the line: both splits' files, and now and then a note of how far they are.
 
 use super::{
+    encoded::{Encoded, EncodedExample, LeftOut},
     folder::Claimed,
     in_flight::Held,
-    input::{Place, Tally},
+    input::{Patience, Place, Tally},
+    open_shard::ShardFormat,
     reached::{Reached, SplitReached},
     val_split::ValSplit,
-    writer::{ShardFormat, SplitWriter},
+    writer::SplitWriter,
 };
-use crate::data::{Split, manifest::SplitEntry};
+use crate::data::{
+    Split,
+    manifest::{ExampleCounts, SplitEntry},
+};
 use anyhow::{Context, Result};
 use std::{
     collections::{BTreeMap, HashSet},
@@ -20,9 +25,9 @@ use std::{
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 
 /// A batch as ids.
-pub(super) struct TokenizedBatch {
+pub(super) struct EncodedBatch {
     /// In order.
-    pub(super) passages: Vec<TokenizedPassage>,
+    pub(super) passages: Vec<EncodedPassage>,
     /// Where the reader stood after the last document that began.
     pub(super) place: Place,
     /// Whether that document is complete.
@@ -34,15 +39,17 @@ pub(super) struct TokenizedBatch {
 }
 
 /// A document, or a part of one, as ids.
-pub(super) struct TokenizedPassage {
+pub(super) struct EncodedPassage {
+    /// Where the document came from.
+    pub(super) origin: String,
     /// Where the document belongs.
     pub(super) split: Split,
     /// Of the whole document.
     pub(super) hash: u64,
     /// Whether the document begins here.
     pub(super) is_first: bool,
-    /// The separator where the document begins, and the tokens.
-    pub(super) ids: Vec<u32>,
+    /// The ids, or why there are none.
+    pub(super) encoded: Encoded,
     /// Bytes of its text.
     pub(super) text_bytes: u64,
 }
@@ -55,6 +62,10 @@ pub(super) struct Finished {
     pub(super) tally: Tally,
     /// Documents left out because they had come before.
     pub(super) duplicates: u64,
+    /// Rows that the tokenizer or its template refused.
+    pub(super) refused: u64,
+    /// What became of examples.
+    pub(super) examples: ExampleCounts,
 }
 
 /// Takes batches in order.
@@ -67,7 +78,10 @@ pub(super) struct Sink<'a> {
     /// Hashes of all documents so far, where none may come twice.
     seen: Option<HashSet<u64>>,
     val_split: ValSplit,
+    patience: Patience,
     duplicates: u64,
+    refused: u64,
+    examples: ExampleCounts,
     /// Whether the document that began last is one.
     is_duplicate: bool,
     noted: Instant,
@@ -83,6 +97,7 @@ impl<'a> Sink<'a> {
         format: ShardFormat,
         seen: Option<HashSet<u64>>,
         val_split: ValSplit,
+        patience: Patience,
     ) -> Result<Self> {
         let max_tokens = claimed.request.max_tokens;
         let start = claimed.reached.as_ref();
@@ -111,21 +126,26 @@ impl<'a> Sink<'a> {
             place: start.map_or_else(Place::default, |reached| reached.place.clone()),
             seen,
             val_split,
+            patience,
             duplicates: start.map_or(0, |reached| reached.duplicates),
+            refused: start.map_or(0, |reached| reached.refused),
+            examples: start.map_or_else(ExampleCounts::default, |reached| reached.examples),
             is_duplicate: false,
             noted: Instant::now(),
         })
     }
 
-    /// Writes a batch; the document that reaches `max_tokens` is cut there and is the last.
+    /// Writes a batch; the document that reaches `max_tokens` is cut there (an example is not) and is the last.
     ///
     /// # Errors
-    /// When a file cannot be written.
-    pub(super) fn take(&mut self, batch: TokenizedBatch) -> Result<ControlFlow<()>> {
+    /// When a file cannot be written, or too many rows are malformed.
+    pub(super) fn take(&mut self, batch: EncodedBatch) -> Result<ControlFlow<()>> {
         self.place = batch.place;
-        for passage in &batch.passages {
+        for passage in batch.passages {
             if passage.is_first {
-                self.begin(passage);
+                let seen = self.seen.as_mut();
+                self.is_duplicate = seen.is_some_and(|seen| !seen.insert(passage.hash));
+                self.duplicates += u64::from(self.is_duplicate);
             }
             if self.is_duplicate {
                 continue;
@@ -142,23 +162,44 @@ impl<'a> Sink<'a> {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn begin(&mut self, passage: &TokenizedPassage) {
-        let seen = self.seen.as_mut();
-        self.is_duplicate = seen.is_some_and(|seen| !seen.insert(passage.hash));
-        if self.is_duplicate {
-            self.duplicates += 1;
-        } else {
-            self.writer(passage.split).begin_document();
+    fn write(&mut self, passage: EncodedPassage) -> Result<()> {
+        match &passage.encoded {
+            Encoded::Text(ids) => self.write_text(&passage, ids),
+            Encoded::Example(example) => self.write_example(&passage, example),
+            Encoded::LeftOut(reason) => self.leave_out(&passage.origin, reason),
         }
     }
 
-    fn write(&mut self, passage: &TokenizedPassage) -> Result<()> {
-        let all = passage.ids.len() as u64;
+    fn write_text(&mut self, passage: &EncodedPassage, ids: &[u32]) -> Result<()> {
+        let all = ids.len() as u64;
         let kept = all.min(self.tokens_left);
-        let text_bytes = passage.text_bytes * kept / all;
-        self.writer(passage.split)
-            .push(&passage.ids[..kept as usize], text_bytes)?;
         self.tokens_left -= kept;
+        let text_bytes = passage.text_bytes * kept / all.max(1);
+        let writer = self.writer(passage.split);
+        if passage.is_first {
+            writer.begin_document();
+        }
+        writer.push(&ids[..kept as usize], text_bytes)
+    }
+
+    fn write_example(&mut self, passage: &EncodedPassage, example: &EncodedExample) -> Result<()> {
+        self.tokens_left = self.tokens_left.saturating_sub(example.ids.len() as u64);
+        self.examples.truncated += u64::from(example.truncated);
+        self.examples.longest = self.examples.longest.max(example.longest());
+        self.writer(passage.split)
+            .push_example(example, passage.text_bytes)
+    }
+
+    fn leave_out(&mut self, origin: &str, reason: &LeftOut) -> Result<()> {
+        match reason {
+            LeftOut::NothingToLearn => self.examples.nothing_to_learn += 1,
+            LeftOut::TooLong => self.examples.too_long += 1,
+            LeftOut::Malformed(reason) => {
+                self.refused += 1;
+                let bad_rows = self.place.total().bad_rows + self.refused;
+                self.patience.bear(bad_rows, origin, reason)?;
+            }
+        }
         Ok(())
     }
 
@@ -179,6 +220,8 @@ impl<'a> Sink<'a> {
             place: self.place.clone(),
             tokens_left: self.tokens_left,
             duplicates: self.duplicates,
+            refused: self.refused,
+            examples: self.examples,
             splits,
         }))?;
         self.noted = Instant::now();
@@ -199,6 +242,8 @@ impl<'a> Sink<'a> {
             splits: filled.collect(),
             tally: self.place.total(),
             duplicates: self.duplicates,
+            refused: self.refused,
+            examples: self.examples,
         })
     }
 }

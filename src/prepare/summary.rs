@@ -1,7 +1,10 @@
 //! What was prepared, in words and as JSON.
 
-use super::{Outcome, Prepared};
-use crate::data::{Split, manifest::SplitEntry};
+use super::{Outcome, Prepared, job::unit};
+use crate::data::{
+    Split,
+    manifest::{Kind, SplitEntry},
+};
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -41,20 +44,22 @@ impl Prepared {
             format!(", {} tokens/s", HumanCount(rate as u64))
         });
         let _ = writeln!(text, "{head}");
+        let unit = unit(self.manifest.kind);
         let _ = writeln!(
             text,
-            "  {} documents, {} of text, {} tokens ({:.2} bytes per token{rate})",
+            "  {} {unit}, {} of text, {} tokens ({:.2} bytes per token{rate})",
             HumanCount(self.sum(|split| split.documents)),
             HumanBytes(self.sum(|split| split.text_bytes)),
             HumanCount(self.tokens()),
             self.bytes_per_token(),
         );
+        text += &self.examples();
         for split in [Split::Train, Split::Val] {
             let entry = self.manifest.split(split);
             let share = 100.0 * entry.tokens as f64 / self.tokens().max(1) as f64;
             let _ = writeln!(
                 text,
-                "  {split:5}  {} tokens ({share:.1} %) of {} documents, {} shard(s)",
+                "  {split:5}  {} tokens ({share:.1} %) of {} {unit}, {} shard(s)",
                 HumanCount(entry.tokens),
                 HumanCount(entry.documents),
                 entry.shards.len()
@@ -62,7 +67,7 @@ impl Prepared {
         }
         let _ = write!(
             text,
-            "  vocabulary of {}, {} bytes a token; left out {} malformed rows, {} empty and {} repeated documents",
+            "  vocabulary of {}, {} bytes a token; left out {} malformed rows, {} empty and {} repeated {unit}",
             HumanCount(self.manifest.vocab_size),
             self.manifest.dtype.size(),
             self.manifest.bad_rows,
@@ -70,6 +75,29 @@ impl Prepared {
             self.manifest.duplicate_documents
         );
         text
+    }
+
+    /// What there is to say of examples alone.
+    fn examples(&self) -> String {
+        let Some(counts) = self.manifest.examples else {
+            return String::new();
+        };
+        let trained = self.sum(|split| split.trained_tokens);
+        let share = 100.0 * trained as f64 / self.tokens().max(1) as f64;
+        let trained = match self.manifest.kind {
+            Kind::Instruct => format!(
+                "{} tokens ({share:.1} %) are trained on; ",
+                HumanCount(trained)
+            ),
+            Kind::Pretrain | Kind::Preference => String::new(),
+        };
+        format!(
+            "  {trained}the longest has {} tokens, {} were cut; left out {} with nothing to learn and {} too long\n",
+            HumanCount(counts.longest),
+            HumanCount(counts.truncated),
+            HumanCount(counts.nothing_to_learn),
+            HumanCount(counts.too_long)
+        )
     }
 
     /// The same for a program.
@@ -83,7 +111,7 @@ impl Prepared {
             Outcome::Made { seconds } => Some(seconds),
             Outcome::AlreadyThere => None,
         };
-        json!({
+        let mut json = json!({
             "out": self.dir,
             "already_prepared": self.outcome == Outcome::AlreadyThere,
             "documents": self.sum(|split| split.documents),
@@ -100,6 +128,14 @@ impl Prepared {
             "tokenizer_fingerprint": self.manifest.tokenizer_fingerprint,
             "seconds": seconds,
             "tokens_per_second": self.tokens_per_second(),
-        })
+        });
+        if let Some(counts) = self.manifest.examples {
+            json["trained_tokens"] = json!(self.sum(|split| split.trained_tokens));
+            json["nothing_to_learn"] = json!(counts.nothing_to_learn);
+            json["too_long"] = json!(counts.too_long);
+            json["truncated"] = json!(counts.truncated);
+            json["longest"] = json!(counts.longest);
+        }
+        json
     }
 }

@@ -4,10 +4,11 @@
 //! needs. There is no BOS post-processor: pretraining data is without it, and a chat template adds its own.
 
 use super::{
+    Job,
     batches::{Batches, Cutting, Passage, Piece},
     input::{Input, Mixture, Pass, Patience},
-    pretrain::no_text,
     progress::Progress,
+    shards::nothing_in,
     worker_count,
 };
 use crate::{
@@ -57,12 +58,13 @@ pub fn check_vocab_size(vocab_size: usize) -> Result<()> {
 /// # Errors
 /// A bad request when there is no text; otherwise when a row is malformed or a file cannot be read.
 pub fn train(
-    config: &PrepareConfig,
+    job: &Job,
     input: &Input,
     vocab_size: usize,
     bars: &MultiProgress,
 ) -> Result<Tokenizer> {
     check_vocab_size(vocab_size)?;
+    let config = &job.config;
     let mut sample = Sample::new(
         config,
         input,
@@ -80,7 +82,7 @@ pub fn train(
     threads
         .install(|| tokenizer.train(&mut trainer, &mut sample).map(|_| ()))
         .map_err(|error| anyhow!("cannot train the tokenizer: {error}"))?;
-    sample.finish(config, input)?;
+    sample.finish(job, input)?;
     let specials = llama3::SPECIAL_TOKENS.map(|name| AddedToken::from(name, true));
     tokenizer
         .add_special_tokens(specials)
@@ -126,7 +128,7 @@ impl<'a> Sample<'a> {
             max_bad_rows: config.max_bad_rows,
             pass: Pass::Ahead,
         };
-        let documents = Mixture::new(input, config, patience);
+        let documents = Mixture::new(input, patience);
         let cutting = Cutting {
             max_documents: config.max_documents,
             taken: 0,
@@ -154,16 +156,16 @@ impl<'a> Sample<'a> {
         let drawn = batch.passages.into_iter().filter(is_drawn);
         let texts = drawn.filter_map(|passage| match passage.piece {
             Piece::Text(text) => Some(text),
-            Piece::Ids(_) => None, // refused before: ids have their tokenizer
+            Piece::Ids(_) | Piece::Example(_) => None, // refused before: they have their tokenizer
         });
         self.pieces = texts.collect::<Vec<_>>().into_iter();
         Ok(true)
     }
 
-    fn finish(self, config: &PrepareConfig, input: &Input) -> Result<()> {
+    fn finish(self, job: &Job, input: &Input) -> Result<()> {
         match self.failure {
             Some(error) => Err(error),
-            None if self.bytes == 0 => Err(no_text(config, input)),
+            None if self.bytes == 0 => Err(nothing_in(job, input)),
             None => Ok(()),
         }
     }

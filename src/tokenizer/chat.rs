@@ -5,11 +5,13 @@
 
 use super::Tokenizer;
 use super::llama3;
+use super::marked_run::MarkedRun;
 use super::template::{Ending, LLAMA3, Template};
+use crate::config::TrainOn;
 use anyhow::{Result, bail};
 
 /// Whose words are learned.
-const ASSISTANT: &str = "assistant";
+pub const ASSISTANT: &str = "assistant";
 /// A mark is the number of a message between these two characters of the private use area.
 const MARK: [char; 2] = ['\u{f0f0}', '\u{f0f1}'];
 
@@ -31,15 +33,6 @@ impl Message {
             content: content.to_owned(),
         }
     }
-}
-
-/// Which of the assistant's turns are trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TrainOn {
-    /// All of them.
-    All,
-    /// The last one.
-    Last,
 }
 
 /// A conversation's ids, and for each whether it is trained on.
@@ -72,9 +65,12 @@ impl<'t> ChatFormat<'t> {
     /// The format of a tokenizer.
     ///
     /// # Errors
-    /// When its template is no Jinja.
+    /// A bad request when it has neither a template nor Llama 3's tokens; otherwise when its template is no Jinja.
     pub fn of(tokenizer: &'t Tokenizer) -> Result<Self> {
         let source = tokenizer.files.chat_template();
+        if source.is_none() {
+            check_llama3_tokens(tokenizer)?;
+        }
         let role = |name, default: &str| tokenizer.files.role(name).unwrap_or(default).to_owned();
         let bos = role("bos_token", llama3::BEGIN_OF_TEXT);
         let eos = role("eos_token", llama3::EOT_ID);
@@ -83,6 +79,12 @@ impl<'t> ChatFormat<'t> {
             template: Template::new(source.unwrap_or_else(|| LLAMA3.to_owned()), &bos, &eos)?,
             special: special_tokens(tokenizer),
         })
+    }
+
+    /// The template's identity.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.template.fingerprint()
     }
 
     /// A whole conversation.
@@ -116,7 +118,7 @@ impl<'t> ChatFormat<'t> {
     ) -> Result<Conversation> {
         let marked = self.template.render(&marked(messages), ending)?;
         let contents = self.contents(messages, &marked, ending)?;
-        let mut run = Run::new(self.tokenizer);
+        let mut run = MarkedRun::new(self.tokenizer);
         let mut closes = false; // whether a trained turn waits for the token that closes it
         for part in self.parts(&marked)? {
             match part {
@@ -194,6 +196,22 @@ impl<'t> ChatFormat<'t> {
     }
 }
 
+fn check_llama3_tokens(tokenizer: &Tokenizer) -> Result<()> {
+    let names = [
+        llama3::BEGIN_OF_TEXT,
+        llama3::START_HEADER_ID,
+        llama3::END_HEADER_ID,
+        llama3::EOT_ID,
+    ];
+    match names.iter().find(|name| tokenizer.token_id(name).is_none()) {
+        None => Ok(()),
+        Some(name) => Err(crate::bad_request!(
+            "the tokenizer has no chat template of its own, and no `{name}`, which Llama 3's needs; put a \
+             \"chat_template\" into the tokenizer_config.json beside it, or name another tokenizer"
+        )),
+    }
+}
+
 /// The tokens that stand for no text, by their names.
 fn special_tokens(tokenizer: &Tokenizer) -> Vec<(String, u32)> {
     let added = tokenizer.inner.get_added_tokens_decoder();
@@ -231,62 +249,4 @@ fn filled(marked: &str, contents: &[String]) -> String {
     }
     text.push_str(rest);
     text
-}
-
-/// Text between two special tokens is tokenized at once, whoever wrote it.
-struct Run<'t> {
-    tokenizer: &'t Tokenizer,
-    done: Conversation,
-    /// The text that waits, and where a part of it ends that is trained on or not.
-    text: String,
-    ends: Vec<(usize, bool)>,
-}
-
-impl<'t> Run<'t> {
-    fn new(tokenizer: &'t Tokenizer) -> Self {
-        Self {
-            tokenizer,
-            done: Conversation::default(),
-            text: String::new(),
-            ends: Vec::new(),
-        }
-    }
-
-    fn text(&mut self, text: &str, trained: bool) {
-        self.text.push_str(text);
-        self.ends.push((self.text.len(), trained));
-    }
-
-    fn special(&mut self, id: u32, trained: bool) -> Result<()> {
-        self.flush()?;
-        self.done.ids.push(id);
-        self.done.mask.push(trained);
-        Ok(())
-    }
-
-    /// A token belongs to the part that it begins in; where it reaches over an end, to the later one.
-    fn flush(&mut self) -> Result<()> {
-        let ids = self.tokenizer.encode(&self.text)?;
-        let mut begin = 0;
-        for (end, trained) in std::mem::take(&mut self.ends) {
-            let upto = match end == self.text.len() {
-                true => ids.len(),
-                false => {
-                    let alone = self.tokenizer.encode(&self.text[..end])?;
-                    let same = alone.iter().zip(&ids).take_while(|(a, b)| a == b);
-                    same.count().max(begin)
-                }
-            };
-            self.done.mask.extend(vec![trained; upto - begin]);
-            begin = upto;
-        }
-        self.done.ids.extend(ids);
-        self.text.clear();
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<Conversation> {
-        self.flush()?;
-        Ok(self.done)
-    }
 }

@@ -2,18 +2,19 @@
 //!
 //! The names and the split pattern of Llama 3 live in [`llama3`]; what a folder says about its special tokens in
 //! `files`; tiktoken's vocabularies in `ranks`; the identity of a vocabulary in `fingerprint`; faster ways to encode in
-//! `encoder`; conversations in `chat`, over the template that `template` renders.
+//! `encoder`; conversations in `chat`, over what `template` renders, part by part in `marked_run`.
 
 mod chat;
 mod encoder;
 mod files;
 mod fingerprint;
 pub mod llama3;
+mod marked_run;
 mod prompt;
 mod ranks;
 mod template;
 
-pub use chat::{ChatFormat, Conversation, Message, TrainOn};
+pub use chat::{ASSISTANT, ChatFormat, Conversation, Message};
 pub use files::{FILE_NAMES, is_in};
 pub use prompt::PromptStyle;
 

@@ -1,8 +1,10 @@
 //! Chat templates in Jinja, as transformers renders them.
 
 use super::chat::Message;
+use crate::storage;
 use anyhow::{Context, Result, anyhow};
 use minijinja::{Environment, Error, ErrorKind, Value, context};
+use sha2::{Digest, Sha256};
 
 /// Llama 3's format (Grattafiori et al. 2024), for tokenizers without a template of their own.
 pub(super) const LLAMA3: &str = "\
@@ -56,6 +58,14 @@ impl Template {
             bos_token: bos_token.to_owned(),
             eos_token: eos_token.to_owned(),
         })
+    }
+
+    /// SHA-256 of its text and of the two tokens.
+    pub(super) fn fingerprint(&self) -> String {
+        let template = self.environment.get_template(NAME);
+        let source = template.map_or(String::new(), |template| template.source().to_owned());
+        let parts = [&source, &self.bos_token, &self.eos_token];
+        storage::hex(&Sha256::digest(parts.map(String::as_str).join("\0")))
     }
 
     /// The text of a conversation.

@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 /// Some seconds of work for the slowest way to encode.
 const DOCUMENTS: usize = 9000;
 
+/// Rows that every verb can read as its own.
 fn input() -> Vec<u8> {
     let row = |index: usize| {
-        let text = format!("Document {index} says: it's the {index}th of many.\n").repeat(60);
-        format!("{}\n", serde_json::json!({ "text": text }))
+        let text = format!("Document {index} says: it's the {index}th of many.\n").repeat(30);
+        let whole = format!("{text}{text}");
+        let row = serde_json::json!({"text": whole, "prompt": text, "completion": text, "chosen": whole, "rejected": text});
+        format!("{row}\n")
     };
     (0..DOCUMENTS)
         .map(|index| index % 8000)
@@ -19,11 +22,11 @@ fn input() -> Vec<u8> {
         .into_bytes()
 }
 
-fn prepare(case: &Case, workers: u32, out: &str) -> Child {
+fn prepare(case: &Case, verb: &str, workers: u32, out: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_llama-train"))
         .args([
             "prep-data",
-            "pretrain",
+            verb,
             "--shard-tokens",
             "300000",
             "--val-fraction",
@@ -58,13 +61,19 @@ fn noted(dir: &Path) -> Option<u64> {
 
 #[test]
 fn killed_and_continued_it_is_byte_identical() {
+    for verb in ["pretrain", "instruct", "preference"] {
+        killed_and_continued(verb);
+    }
+}
+
+fn killed_and_continued(verb: &str) {
     let case = Case::new(&[("a.jsonl", &input())]);
     let whole = case.dir.path().join("whole");
-    assert!(prepare(&case, 5, "whole").wait().unwrap().success());
+    assert!(prepare(&case, verb, 5, "whole").wait().unwrap().success());
     let out = case.out();
     let mut last = 0;
     for workers in [1, 2] {
-        let mut child = prepare(&case, workers, "out");
+        let mut child = prepare(&case, verb, workers, "out");
         let deadline = Instant::now() + Duration::from_secs(60);
         while noted(&out).is_none_or(|rows| rows <= last) {
             assert!(
@@ -77,7 +86,7 @@ fn killed_and_continued_it_is_byte_identical() {
         child.wait().unwrap();
         last = noted(&out).unwrap();
     }
-    let ended = prepare(&case, 5, "out").wait_with_output().unwrap();
+    let ended = prepare(&case, verb, 5, "out").wait_with_output().unwrap();
     let log = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert!(
         ended.status.success() && log.contains("going on with an earlier preparation"),
@@ -95,7 +104,7 @@ fn killed_and_continued_it_is_byte_identical() {
     for name in names(&whole) {
         assert!(
             fs::read(out.join(&name)).unwrap() == fs::read(whole.join(&name)).unwrap(),
-            "{name:?} differs"
+            "{verb}: {name:?} differs"
         );
     }
 }
@@ -104,7 +113,7 @@ fn killed_and_continued_it_is_byte_identical() {
 #[test]
 fn a_shard_finished_after_the_note_is_taken_up_again() {
     let case = Case::new(&[("a.jsonl", &input())]);
-    let mut child = prepare(&case, 2, "out");
+    let mut child = prepare(&case, "instruct", 2, "out");
     let out = case.out();
     while noted(&out).is_none() {
         assert!(
@@ -116,10 +125,20 @@ fn a_shard_finished_after_the_note_is_taken_up_again() {
     child.kill().unwrap();
     child.wait().unwrap();
     let marker = fs::read(out.join("preparing.json")).unwrap();
-    assert!(prepare(&case, 2, "out").wait().unwrap().success());
+    assert!(
+        prepare(&case, "instruct", 2, "out")
+            .wait()
+            .unwrap()
+            .success()
+    );
     let whole = case.files();
     fs::write(out.join("preparing.json"), marker).unwrap();
     fs::remove_file(out.join("manifest.json")).unwrap();
-    assert!(prepare(&case, 1, "out").wait().unwrap().success());
+    assert!(
+        prepare(&case, "instruct", 1, "out")
+            .wait()
+            .unwrap()
+            .success()
+    );
     assert_eq!(case.files(), whole);
 }

@@ -3,8 +3,11 @@
 use super::*;
 use arrow_array::{
     ArrayRef, DictionaryArray, Int32Array, LargeStringArray, RecordBatch, StringArray,
-    StringViewArray, types::Int8Type,
+    StringViewArray,
+    builder::{ArrayBuilder, ListBuilder, StringBuilder, StructBuilder},
+    types::{Int8Type, Int64Type},
 };
+use arrow_schema::{DataType, Field, Fields};
 use parquet::{arrow::ArrowWriter, file::properties::WriterProperties};
 
 fn table(column: &str, texts: ArrayRef) -> Vec<u8> {
@@ -16,6 +19,104 @@ fn table(column: &str, texts: ArrayRef) -> Vec<u8> {
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
     writer.write(&batch).unwrap();
     writer.into_inner().unwrap()
+}
+
+fn write(batch: &RecordBatch) -> Vec<u8> {
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+/// Who says what.
+type Turn<'a> = (&'a str, Option<&'a str>);
+
+/// A column of lists of turns, as data sets of conversations have them: `list<struct<role, content>>`.
+fn turns(rows: &[Option<&[Turn]>]) -> ArrayRef {
+    let fields = ["content", "role"].map(|name| Field::new(name, DataType::Utf8, true));
+    let columns = || Box::new(StringBuilder::new()) as Box<dyn ArrayBuilder>;
+    let turn = StructBuilder::new(Fields::from(fields.to_vec()), vec![columns(), columns()]);
+    let mut lists = ListBuilder::new(turn);
+    for row in rows {
+        for (role, content) in row.unwrap_or_default() {
+            let turn = lists.values();
+            turn.field_builder::<StringBuilder>(0)
+                .unwrap()
+                .append_option(*content);
+            turn.field_builder::<StringBuilder>(1)
+                .unwrap()
+                .append_value(role);
+            turn.append(true);
+        }
+        lists.append(row.is_some());
+    }
+    Arc::new(lists.finish())
+}
+
+#[test]
+fn nested_columns_of_conversations_are_read() {
+    let talk: &[Turn<'_>] = &[("user", Some("Hi")), ("assistant", Some("Ho"))];
+    let messages = turns(&[
+        Some(talk),
+        None,
+        Some(&[("user", Some("Hi")), ("assistant", None)]),
+        Some(talk),
+    ]);
+    let numbers: ArrayRef = Arc::new(Int32Array::from_iter_values(0..4));
+    let batch = RecordBatch::try_from_iter([("n", numbers), ("messages", messages)]).unwrap();
+    let mut case = Case::of_kind(Kind::Instruct, &[("a.parquet", &write(&batch))]);
+    let (message, _) = case.error();
+    assert!(
+        message.contains("a.parquet, row 2: malformed row: `messages` is null"),
+        "{message}"
+    );
+    case.config.max_bad_rows = 1;
+    let (message, _) = case.error();
+    assert!(
+        message.contains("a.parquet, row 3: malformed row: `messages[1].content` is null"),
+        "{message}"
+    );
+    case.config.max_bad_rows = 2;
+    case.run().unwrap();
+    assert_eq!(case.trained(), ["Ho<|eot_id|>", "Ho<|eot_id|>"]);
+    let mut other = Case::of_kind(Kind::Instruct, &[("a.parquet", &write(&batch))]);
+    other.config.messages_field = "talk".into();
+    let (message, bad_request) = other.error();
+    assert!(
+        bad_request
+            && message.contains("no field `talk`")
+            && message.contains("found `n`, `messages`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn nested_columns_of_pairs_and_of_ids_are_read() {
+    let side = |said| [("user", Some("Who?")), ("assistant", Some(said))];
+    let chosen = turns(&[Some(&side("Me."))]);
+    let rejected = turns(&[Some(&side("You!"))]);
+    let prompt: ArrayRef = Arc::new(StringArray::from(vec!["Who?"]));
+    let batch = RecordBatch::try_from_iter([
+        ("chosen", chosen),
+        ("rejected", rejected),
+        ("prompt", prompt),
+    ])
+    .unwrap();
+    let case = Case::of_kind(Kind::Preference, &[("a.parquet", &write(&batch))]);
+    case.run().unwrap();
+    assert_eq!(case.pairs()[0][1], [44, 68, 13, 393]);
+    let list = |ids: &[i64]| -> ArrayRef {
+        let row = Some(ids.iter().map(|id| Some(*id)));
+        Arc::new(arrow_array::ListArray::from_iter_primitive::<Int64Type, _, _>([row]))
+    };
+    let batch = RecordBatch::try_from_iter([
+        ("input_ids", list(&[5, 6, 7])),
+        ("labels", list(&[-100, 6, 7])),
+    ])
+    .unwrap();
+    let mut case = Case::of_kind(Kind::Instruct, &[("a.parquet", &write(&batch))]);
+    case.config.pretokenized = true;
+    case.run().unwrap();
+    assert_eq!(case.masked(Split::Train), [(vec![5, 6, 7], vec![0, 1, 1])]);
 }
 
 fn texts() -> Vec<String> {

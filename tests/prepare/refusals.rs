@@ -100,9 +100,10 @@ fn wrong_requests_are_refused_with_the_remedy() {
         "a vocabulary of 200 is too small",
     );
     let prepare = Case::new(&[("a.txt", b"text")]).config;
-    let error = prep_data::run_pretrain(&PretrainRequest {
-        prepare,
+    let error = prep_data::run_shards(&ShardsRequest {
+        job: Job::pretrain(prepare),
         tokenizer: TokenizerConfig::default(),
+        inspect: None,
     })
     .unwrap_err();
     assert!(error.to_string().contains("--tokenizer"), "{error}");

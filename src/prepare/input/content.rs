@@ -1,40 +1,7 @@
-//! What a row holds: text, or the ids of a text that was tokenized elsewhere.
+//! What a row holds: text, the ids of a text that was tokenized elsewhere, or an example.
 
-use super::{content_hash::Hasher, long_text::LongText};
-use crate::config::PrepareConfig;
+use super::{content_hash::Hasher, example::Example, long_text::LongText};
 use anyhow::Result;
-
-/// The field of rows that are tokenized already.
-const IDS: &str = "input_ids";
-
-/// Which field of a row is taken, and as what.
-#[derive(Debug, Clone)]
-pub(in crate::prepare) struct Column {
-    pub(in crate::prepare) name: String,
-    pub(in crate::prepare) holds: Holds,
-}
-
-/// What a field holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::prepare) enum Holds {
-    Text,
-    Ids,
-}
-
-impl Column {
-    pub(in crate::prepare) fn of(config: &PrepareConfig) -> Self {
-        match config.pretokenized {
-            true => Self {
-                name: IDS.to_owned(),
-                holds: Holds::Ids,
-            },
-            false => Self {
-                name: config.text_field.clone(),
-                holds: Holds::Text,
-            },
-        }
-    }
-}
 
 /// A document's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +12,8 @@ pub(in crate::prepare) enum Content {
     LongText(LongText),
     /// Ids, nothing added.
     Ids(Vec<u32>),
+    /// A conversation or a preference.
+    Example(Example),
 }
 
 impl Content {
@@ -54,6 +23,7 @@ impl Content {
             Self::Text(text) => text.len(),
             Self::LongText(text) => text.len(),
             Self::Ids(ids) => ids.len(),
+            Self::Example(example) => example.len(),
         }
     }
 
@@ -67,6 +37,7 @@ impl Content {
             Self::Text(text) => hasher.update(text.as_bytes()),
             Self::LongText(text) => text.hash_into(&mut hasher)?,
             Self::Ids(ids) => ids.iter().for_each(|id| hasher.update(&id.to_le_bytes())),
+            Self::Example(example) => hasher.update(example.canonical().as_bytes()),
         }
         Ok(hasher.finish())
     }
@@ -75,6 +46,7 @@ impl Content {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tokenizer::Message;
 
     /// `hashlib.sha256((42).to_bytes(8, "little") + b"hello").digest()[:8]`
     #[test]
@@ -84,5 +56,10 @@ mod tests {
         let same_bytes = Content::Ids(vec![u32::from_le_bytes(*b"hell")]);
         let text = Content::Text("hell".into());
         assert_eq!(same_bytes.hash(7).unwrap(), text.hash(7).unwrap());
+        let turns = [Message::new("user", "hi"), Message::new("assistant", "ho")];
+        let turns = Content::Example(Example::Conversation(turns.into()));
+        let said = r#"[{"role":"user","content":"hi"},{"role":"assistant","content":"ho"}]"#;
+        let said = Content::Text(said.into());
+        assert_eq!(turns.hash(7).unwrap(), said.hash(7).unwrap());
     }
 }

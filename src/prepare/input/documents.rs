@@ -1,12 +1,13 @@
 //! The documents of all files in order, and the patience with rows that are malformed.
 
 use super::{
-    content::{Column, Content},
+    content::Content,
     row::{BadRow, Rows},
+    row_form::RowForm,
     rows,
     source::SourceFile,
 };
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -52,6 +53,25 @@ pub(in crate::prepare) enum Pass {
     Last,
 }
 
+impl Patience {
+    /// One more malformed row, so many in all.
+    ///
+    /// # Errors
+    /// When these are too many.
+    pub(in crate::prepare) fn bear(self, bad_rows: u64, origin: &str, reason: &str) -> Result<()> {
+        let allowed = self.max_bad_rows;
+        ensure!(
+            bad_rows <= allowed,
+            "{origin}: malformed row: {reason}; correct it, or allow more such rows with --max-bad-rows \
+             (prepare.max_bad_rows is {allowed})"
+        );
+        if self.pass == Pass::Last {
+            log::warn!("{origin}: skipped ({bad_rows} of at most {allowed}): {reason}");
+        }
+        Ok(())
+    }
+}
+
 struct OpenFile<'a> {
     path: &'a Path,
     rows: Rows,
@@ -61,7 +81,7 @@ struct OpenFile<'a> {
 pub(in crate::prepare) struct Documents<'a> {
     files: &'a [SourceFile],
     open: Option<OpenFile<'a>>,
-    column: Column,
+    form: &'a RowForm,
     patience: Patience,
     tally: Tally,
     /// Of the files read to their ends.
@@ -69,17 +89,17 @@ pub(in crate::prepare) struct Documents<'a> {
 }
 
 impl<'a> Documents<'a> {
-    /// Reads the files in order, and the field of their rows.
+    /// Reads the files in order, and their rows in this form.
     #[must_use]
     pub(in crate::prepare) fn new(
         files: &'a [SourceFile],
-        column: Column,
+        form: &'a RowForm,
         patience: Patience,
     ) -> Self {
         Self {
             files,
             open: None,
-            column,
+            form,
             patience,
             tally: Tally::default(),
             finished_bytes: 0,
@@ -148,8 +168,7 @@ impl<'a> Documents<'a> {
     /// The file after it is fetched while this one is read.
     fn open_file(&self, index: usize) -> Result<OpenFile<'a>> {
         let file = &self.files[index];
-        let rows =
-            rows::open(file, &self.column).with_context(|| file.path.display().to_string())?;
+        let rows = rows::open(file, self.form).with_context(|| file.path.display().to_string())?;
         if let Some(next) = self.files.get(index + 1) {
             next.begin();
         }
@@ -161,24 +180,14 @@ impl<'a> Documents<'a> {
 
     fn skip(&mut self, origin: &str, bad: BadRow) -> Result<()> {
         self.tally.bad_rows += 1;
-        let allowed = self.patience.max_bad_rows;
-        if self.tally.bad_rows > allowed {
-            return Err(match bad {
-                BadRow::MissingField(reason) => crate::bad_request!("{origin}: {reason}"),
-                BadRow::Malformed(reason) => anyhow!(
-                    "{origin}: malformed row: {reason}; correct it, or allow more such rows with --max-bad-rows \
-                     (prepare.max_bad_rows is {allowed})"
-                ),
-            });
+        match bad {
+            BadRow::MissingField(reason) if self.tally.bad_rows > self.patience.max_bad_rows => {
+                Err(crate::bad_request!("{origin}: {reason}"))
+            }
+            BadRow::MissingField(reason) | BadRow::Malformed(reason) => {
+                self.patience.bear(self.tally.bad_rows, origin, &reason)
+            }
         }
-        if self.patience.pass == Pass::Last {
-            let (BadRow::MissingField(reason) | BadRow::Malformed(reason)) = bad;
-            log::warn!(
-                "{origin}: skipped ({} of at most {allowed}): {reason}",
-                self.tally.bad_rows
-            );
-        }
-        Ok(())
     }
 }
 

@@ -1,7 +1,9 @@
 //! The rows of `.jsonl` and `.json` files.
 
-use super::content::{Column, Content, Holds};
-use super::row::{BadRow, Place, Row, missing_field};
+use super::content::Content;
+use super::json_fields::{self, wrong};
+use super::row::{BadRow, Place, Row};
+use super::row_form::{Holds, RowForm};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,7 +12,7 @@ use std::{io::BufRead, iter};
 /// One object a line; blank lines are passed over.
 pub(super) fn lines(
     mut reader: impl BufRead + Send,
-    column: Column,
+    form: RowForm,
 ) -> impl Iterator<Item = Result<Row>> + Send {
     let mut line_number = 0;
     iter::from_fn(move || {
@@ -26,7 +28,7 @@ pub(super) fn lines(
         }
         let content = serde_json::from_slice(&line)
             .map_err(|error| BadRow::Malformed(format!("not JSON: {error}")))
-            .and_then(|row| content_of(row, &column));
+            .and_then(|row| content_of(row, &form));
         Some(Ok(Row {
             place: Place::Line(line_number),
             content,
@@ -38,7 +40,7 @@ pub(super) fn lines(
 /// The objects of an array one by one, or the only object. After broken syntax nobody knows where the next one begins.
 pub(super) fn objects(
     mut reader: impl BufRead + Send,
-    column: Column,
+    form: RowForm,
 ) -> Result<impl Iterator<Item = Result<Row>> + Send> {
     let in_array = next_byte(&mut reader)? == Some(b'[');
     if in_array {
@@ -53,7 +55,7 @@ pub(super) fn objects(
         rows_read += 1;
         Some(row.map(|row| Row {
             place,
-            content: content_of(row, &column),
+            content: content_of(row, &form),
             source_bytes: 0,
         }))
     }))
@@ -95,37 +97,22 @@ fn next_byte(reader: &mut impl BufRead) -> Result<Option<u8>> {
     }
 }
 
-fn content_of(row: Value, column: &Column) -> Result<Content, BadRow> {
+fn content_of(row: Value, form: &RowForm) -> Result<Content, BadRow> {
     let Value::Object(mut row) = row else {
         return Err(BadRow::Malformed("expected an object".into()));
     };
+    let column = match form {
+        RowForm::Column(column) => column,
+        RowForm::Example(form) => return form.content_of(&row),
+    };
     let Some(value) = row.swap_remove(&column.name) else {
-        let present = row.keys().map(String::as_str);
-        return Err(BadRow::MissingField(missing_field(column, present)));
+        let present: Vec<&str> = row.keys().map(String::as_str).collect();
+        return Err(BadRow::MissingField(column.missing(&present)));
     };
-    let wrong = |what: &str, value: &Value| {
-        let (name, found) = (&column.name, start_of(value));
-        BadRow::Malformed(format!("`{name}` is no {what} but {found}"))
-    };
-    match (column.holds, value) {
+    let content = match (column.holds, value) {
         (Holds::Text, Value::String(text)) => Ok(Content::Text(text)),
-        (Holds::Text, other) => Err(wrong("string", &other)),
-        (Holds::Ids, Value::Array(values)) => {
-            let ids = values
-                .iter()
-                .map(|value| u32::try_from(value.as_u64()?).ok());
-            let ids: Option<Vec<u32>> = ids.collect();
-            ids.map(Content::Ids)
-                .ok_or_else(|| wrong("list of token ids", &Value::Array(values)))
-        }
-        (Holds::Ids, other) => Err(wrong("list of token ids", &other)),
-    }
-}
-
-fn start_of(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(40) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+        (Holds::Text, other) => Err(wrong(&column.name, "string", &other)),
+        (Holds::Ids, value) => json_fields::ids(&value, &column.name).map(Content::Ids),
+    };
+    content.map_err(BadRow::Malformed)
 }

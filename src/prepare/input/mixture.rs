@@ -1,11 +1,9 @@
 //! The documents of several sources, in the proportions asked for.
 
 use super::{
-    content::Column,
     documents::{Document, Documents, Patience, Tally},
     sources::Input,
 };
-use crate::config::PrepareConfig;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
@@ -35,13 +33,9 @@ struct SourcePlace {
 impl<'a> Mixture<'a> {
     /// From the beginning of every source.
     #[must_use]
-    pub(in crate::prepare) fn new(
-        input: &'a Input,
-        config: &PrepareConfig,
-        patience: Patience,
-    ) -> Self {
+    pub(in crate::prepare) fn new(input: &'a Input, patience: Patience) -> Self {
         let sources = input.sources.iter().map(|source| Source {
-            documents: Documents::new(&source.files, Column::of(config), patience),
+            documents: Documents::new(&source.files, &input.form, patience),
             weight: source.weight,
             taken: 0,
         });

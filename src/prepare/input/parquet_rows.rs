@@ -1,12 +1,14 @@
-//! The rows of a Parquet file: one column, batch by batch.
+//! The rows of a Parquet file: the columns that are needed, batch by batch.
 
 use super::{
-    content::{Column, Content, Holds},
-    row::{BadRow, Place, Row, Rows, missing_field},
+    content::Content,
+    parquet_values,
+    row::{BadRow, Place, Row, Rows},
+    row_form::{Column, Holds, RowForm},
 };
 use anyhow::{Context, Result};
 use arrow_array::{
-    Array, ArrowPrimitiveType, PrimitiveArray,
+    Array, ArrowPrimitiveType, PrimitiveArray, RecordBatch,
     cast::AsArray,
     types::{Int32Type, Int64Type, UInt16Type, UInt32Type},
 };
@@ -17,24 +19,23 @@ use std::{fs::File, path::Path, sync::Arc};
 /// Rows held in memory at once.
 const BATCH_ROWS: usize = 256;
 
-/// Opens the file and checks its column.
-pub(super) fn open(path: &Path, file_bytes: u64, column: &Column) -> Result<Rows> {
+/// Opens the file and checks its columns.
+pub(super) fn open(path: &Path, file_bytes: u64, form: &RowForm) -> Result<Rows> {
     let builder =
         ParquetRecordBatchReaderBuilder::try_new(File::open(path).context("cannot open")?)
             .context("not a Parquet file that can be read")?;
-    check_column(builder.schema(), column)?;
+    let columns = columns(builder.schema(), form)?;
     let total_rows = builder.metadata().file_metadata().num_rows().max(1) as u64;
-    // All leaves below the column: a list has one of its own.
-    let root = builder.schema().index_of(&column.name)?;
-    let projection = ProjectionMask::roots(builder.parquet_schema(), [root]);
+    // All leaves below a column: a list has one of its own.
+    let projection = ProjectionMask::roots(builder.parquet_schema(), columns);
     let batches = builder
         .with_projection(projection)
         .with_batch_size(BATCH_ROWS)
         .build()
         .context("not a Parquet file that can be read")?;
-    let column = column.clone();
+    let form = form.clone();
     let contents = batches.flat_map(move |batch| match batch {
-        Ok(batch) => contents_of(batch.column(0), &column)
+        Ok(batch) => contents_of(&batch, &form)
             .into_iter()
             .map(Ok)
             .collect::<Vec<_>>(),
@@ -54,10 +55,29 @@ pub(super) fn open(path: &Path, file_bytes: u64, column: &Column) -> Result<Rows
     )))
 }
 
-fn check_column(schema: &Arc<Schema>, column: &Column) -> Result<()> {
+/// Which columns are read.
+fn columns(schema: &Arc<Schema>, form: &RowForm) -> Result<Vec<usize>> {
+    let present: Vec<&str> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
+    let wanted = match form {
+        RowForm::Column(column) => {
+            check_column(schema, column, &present)?;
+            vec![column.name.as_str()]
+        }
+        RowForm::Example(form) => form
+            .wanted(&present)
+            .map_err(|missing| crate::bad_request!("{missing}"))?,
+    };
+    let index = |name: &str| Ok(schema.index_of(name)?);
+    wanted.into_iter().map(index).collect()
+}
+
+fn check_column(schema: &Arc<Schema>, column: &Column, present: &[&str]) -> Result<()> {
     let Ok(field) = schema.field_with_name(&column.name) else {
-        let names = schema.fields().iter().map(|field| field.name().as_str());
-        return Err(crate::bad_request!("{}", missing_field(column, names)));
+        return Err(crate::bad_request!("{}", column.missing(present)));
     };
     let (name, data_type) = (&column.name, field.data_type());
     match column.holds {
@@ -89,16 +109,22 @@ fn is_text(data_type: &DataType) -> bool {
     }
 }
 
-fn contents_of(array: &dyn Array, column: &Column) -> Vec<Result<Content, BadRow>> {
-    let field = &column.name;
+fn contents_of(batch: &RecordBatch, form: &RowForm) -> Vec<Result<Content, BadRow>> {
+    let rows = 0..batch.num_rows();
+    let column = match form {
+        RowForm::Column(column) => column,
+        RowForm::Example(form) => {
+            let row = |row| form.content_of(&parquet_values::row_of(batch, row));
+            return rows.map(row).collect();
+        }
+    };
+    let (array, field) = (batch.column(0), &column.name);
     match column.holds {
         Holds::Text => {
             let texts = texts_of(array, field).into_iter();
             texts.map(|text| text.map(Content::Text)).collect()
         }
-        Holds::Ids => (0..array.len())
-            .map(|row| ids_of(array, row, field))
-            .collect(),
+        Holds::Ids => rows.map(|row| ids_of(array, row, field)).collect(),
     }
 }
 

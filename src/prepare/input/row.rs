@@ -1,6 +1,6 @@
 //! One row of a file: its place, its text or what is wrong with it.
 
-use super::content::{Column, Content, Holds};
+use super::content::Content;
 use crate::config::did_you_mean;
 use anyhow::Result;
 use std::fmt;
@@ -49,22 +49,13 @@ pub(super) struct Row {
 /// The rows of a file; an error is one after which the file cannot be read on.
 pub(super) type Rows = Box<dyn Iterator<Item = Result<Row>> + Send>;
 
-/// Which fields there are instead, and which of them may have been meant.
-pub(super) fn missing_field<'a>(
-    column: &Column,
-    present: impl Iterator<Item = &'a str> + Clone,
-) -> String {
-    let names: Vec<String> = present.clone().map(|name| format!("`{name}`")).collect();
-    let hint = did_you_mean(&column.name, present);
-    let found = if names.is_empty() {
-        "none".into()
-    } else {
-        names.join(", ")
-    };
-    let field = &column.name;
-    let remedy = match column.holds {
-        Holds::Text => "--text-field, prepare.text_field",
-        Holds::Ids => "needed by --pretokenized",
+/// That a field is not there, and which there are instead; `remedy` says how another is named.
+pub(super) fn missing_field(field: &str, remedy: &str, present: &[&str]) -> String {
+    let names: Vec<String> = present.iter().map(|name| format!("`{name}`")).collect();
+    let hint = did_you_mean(field, present.iter().copied());
+    let found = match names.is_empty() {
+        true => "none".into(),
+        false => names.join(", "),
     };
     format!("no field `{field}` ({remedy}); found {found}{hint}")
 }

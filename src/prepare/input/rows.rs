@@ -2,12 +2,13 @@
 
 use super::{
     compression,
-    content::{Column, Content, Holds},
+    content::Content,
     fetched::LocalFile,
     json_rows,
     long_text::LongText,
     parquet_rows,
     row::{BadRow, Place, Row, Rows},
+    row_form::RowForm,
     source::{Format, SourceFile},
 };
 use anyhow::{Context, Result};
@@ -23,22 +24,22 @@ const LONG_BYTES: u64 = 32 << 20;
 ///
 /// # Errors
 /// When the file cannot be opened; a bad request when a table lacks the column.
-pub(super) fn open(file: &SourceFile, column: &Column) -> Result<Rows> {
-    match (file.format, column.holds) {
-        (Format::Parquet, _) => return parquet_rows::open(&file.local()?, file.bytes, column),
-        (Format::Text, Holds::Ids) => {
+pub(super) fn open(file: &SourceFile, form: &RowForm) -> Result<Rows> {
+    match file.format {
+        Format::Parquet => return parquet_rows::open(&file.local()?, file.bytes, form),
+        Format::Text if !form.takes_text() => {
             return Err(crate::bad_request!(
-                "a text file holds no token ids; --pretokenized reads .jsonl, .json and .parquet"
+                "a text file holds no token ids, conversations or preferences; name .jsonl, .json or .parquet files"
             ));
         }
         _ => {}
     }
     let local = file.local()?;
     let (content, taken) = compression::open(&local)?;
-    let column = column.clone();
+    let form = form.clone();
     let rows: Rows = match file.format {
-        Format::JsonLines => Box::new(json_rows::lines(content, column)),
-        Format::Json => Box::new(json_rows::objects(content, column)?),
+        Format::JsonLines => Box::new(json_rows::lines(content, form)),
+        Format::Json => Box::new(json_rows::objects(content, form)?),
         Format::Text | Format::Parquet => Box::new(std::iter::once(whole_file(local, content))),
     };
     Ok(Box::new(rows.map(move |row| {

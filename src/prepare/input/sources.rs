@@ -3,9 +3,10 @@
 use super::{
     fetched::Downloads,
     hub_source::{self, Place},
+    row_form::RowForm,
     source::{SourceFile, list},
 };
-use crate::{config::PrepareConfig, prepare::folder};
+use crate::prepare::{Job, folder};
 use anyhow::Result;
 use serde::Deserialize;
 use std::{fs, path::Path, sync::Arc};
@@ -15,6 +16,8 @@ use std::{fs, path::Path, sync::Arc};
 pub struct Input {
     /// One for `prepare.input`, several for `prepare.mix`.
     pub(in crate::prepare) sources: Vec<InputSource>,
+    /// What their rows are read as.
+    pub(in crate::prepare) form: RowForm,
     downloads: Arc<Downloads>,
 }
 
@@ -47,7 +50,9 @@ impl Input {
     /// # Errors
     /// A bad request when both or none are given, the mix cannot be understood, or an input has nothing to read; what the
     /// Hub and the network have to say where an input is on the Hub.
-    pub fn find(config: &PrepareConfig, out: &Path) -> Result<Self> {
+    pub fn find(job: &Job, out: &Path) -> Result<Self> {
+        let config = &job.config;
+        let form = RowForm::of(job.kind, config);
         let place = Place {
             out,
             downloads: Downloads::beside(out, config.keep_files),
@@ -58,6 +63,7 @@ impl Input {
             let files = list(&config.input, &place)?;
             return Ok(Self {
                 sources: vec![InputSource { files, weight: 1.0 }],
+                form,
                 downloads: place.downloads,
             });
         };
@@ -89,6 +95,7 @@ impl Input {
         let sources = parsed.source.into_iter().map(source);
         Ok(Self {
             sources: sources.collect::<Result<_>>()?,
+            form,
             downloads: place.downloads.clone(),
         })
     }
