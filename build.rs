@@ -24,6 +24,7 @@ fn main() {
     compiler(torch)
         .include(out.join("gloo_headers"))
         .files(cpp_files(NATIVE))
+        .files(cpp_files(&format!("{NATIVE}/ops")))
         .compile("llama_train_native");
     println!("cargo:rustc-check-cfg=cfg(cuda_part)");
     if let Some(headers) = cuda_headers(torch) {
@@ -49,7 +50,8 @@ fn compiler(torch: &Path) -> cc::Build {
         .warnings(true)
         .warnings_into_errors(true)
         .define("_GLIBCXX_USE_CXX11_ABI", "1")
-        .define("GLOG_USE_GLOG_EXPORT", None);
+        .define("GLOG_USE_GLOG_EXPORT", None)
+        .flag("-fopenmp-simd"); // vector loops, no threads: those are torch's
     build
 }
 

@@ -12,6 +12,7 @@ mod distill;
 mod distributed;
 mod dpo;
 mod eval;
+mod fused_operations;
 mod hostile_files;
 mod hub;
 mod layers;

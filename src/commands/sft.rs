@@ -59,10 +59,8 @@ pub(super) fn parts<'a, D: Dataset>(
     };
     let source = source.as_ref();
     let tokenizer = training::find_tokenizer(config, source, dir, rendezvous)?;
-    let (train, val) = (
-        PreparedFolder::open(dir, Split::Train)?,
-        PreparedFolder::open(dir, Split::Val)?,
-    );
+    let open = |split| PreparedFolder::open(dir, split);
+    let (train, val) = (open(Split::Train)?, open(Split::Val)?);
     let model = shape(config, source, Some(&train), tokenizer.as_deref())?;
     fit::check_seq_len(config.train.seq_len, &model)?;
     fit::check(dir, &train, Kind::Instruct, &model, tokenizer.as_deref())?;

@@ -7,7 +7,7 @@ mod token_log_probs;
 
 pub use crate::torch::DivergenceKind;
 pub use token_divergence::{Likeliest, TeacherView, TokenScores, likeliest, token_divergence};
-pub use token_log_probs::token_log_probs;
+pub use token_log_probs::{sum_log_probs, token_log_probs};
 
 use anyhow::Result;
 

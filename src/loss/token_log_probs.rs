@@ -3,6 +3,7 @@
 use super::or_panic;
 use super::rows_at_once::rows_at_once;
 use crate::model::{Head, IGNORED_TARGET};
+use crate::torch::ops;
 use crate::torch::{LinearRows, linear_log_probs};
 use tch::{Device, Kind, Tensor};
 
@@ -21,13 +22,18 @@ pub fn token_log_probs(hidden: &Tensor, head: &Head, targets: &Tensor) -> Tensor
 
 /// Ignored rows cost nothing.
 fn of_targets_alone(hidden: &Tensor, head: &Head, targets: &Tensor) -> Tensor {
-    let rows = targets.ne(IGNORED_TARGET).nonzero().squeeze_dim(1); // [M]
-    if rows.size() == targets.size() {
+    let Some(rows) = rows_with_targets(targets) else {
         return of_rows(hidden, head, targets);
-    }
+    };
     let [hidden, picked] = [hidden, targets].map(|all| all.index_select(0, &rows));
     let all = Tensor::zeros(targets.size(), (Kind::Float, targets.device()));
     all.index_copy(0, &rows, &of_rows(&hidden, head, &picked))
+}
+
+/// Where a token is trained on [M]; none where all are.
+fn rows_with_targets(targets: &Tensor) -> Option<Tensor> {
+    let rows = targets.ne(IGNORED_TARGET).nonzero().squeeze_dim(1);
+    (rows.size() != targets.size()).then_some(rows)
 }
 
 fn of_rows(hidden: &Tensor, head: &Head, targets: &Tensor) -> Tensor {
@@ -37,4 +43,23 @@ fn of_rows(hidden: &Tensor, head: &Head, targets: &Tensor) -> Tensor {
         at_once: rows_at_once(head),
     };
     or_panic(linear_log_probs(rows, targets))
+}
+
+/// The sum of [`token_log_probs`], for losses that weigh every token alike: its gradients are computed at once beside it,
+/// which spares the second look at the logits.
+///
+/// # Panics
+/// As plain operations of tch do: on shapes that do not fit, or without memory.
+pub fn sum_log_probs(hidden: &Tensor, head: &Head, targets: &Tensor) -> Tensor {
+    let weight = head.weight().to_kind(hidden.kind());
+    if targets.device() != Device::Cpu {
+        return token_log_probs(hidden, head, targets).sum(None);
+    }
+    match rows_with_targets(targets) {
+        Some(rows) => {
+            let [hidden, targets] = [hidden, targets].map(|all| all.index_select(0, &rows));
+            ops::sum_log_probs(&hidden, &weight, &targets)
+        }
+        None => ops::sum_log_probs(hidden, &weight, targets),
+    }
 }

@@ -5,6 +5,7 @@ use super::linear::Linear;
 use super::rope::Rotation;
 use super::{LoraOptions, Pass};
 use crate::config::ModelConfig;
+use crate::torch::ops::{HeadCounts, HeadTensors};
 use tch::{Tensor, nn};
 
 /// Key/value head `k` serves the query heads `k·H/K .. (k+1)·H/K`.
@@ -14,15 +15,7 @@ pub(super) struct Attention {
     wk: Linear,
     wv: Linear,
     wo: Linear,
-    head_dim: i64,
-    grouped: bool,
-}
-
-/// Queries, keys and values of some tokens: [B, H, S, P], [B, K, S, P] twice.
-struct Projected {
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
+    heads: HeadCounts,
 }
 
 impl Attention {
@@ -31,13 +24,19 @@ impl Attention {
             config.n_heads * config.head_dim,
             config.n_kv_heads * config.head_dim,
         );
+        let wq = Linear::new(path, "wq", [q_dim, config.dim], lora);
+        let wk = Linear::new(path, "wk", [kv_dim, config.dim], lora);
+        let wv = Linear::new(path, "wv", [kv_dim, config.dim], lora);
+        Linear::place_side_by_side(&[&wq, &wk, &wv]);
         Self {
-            wq: Linear::new(path, "wq", [q_dim, config.dim], lora),
-            wk: Linear::new(path, "wk", [kv_dim, config.dim], lora),
-            wv: Linear::new(path, "wv", [kv_dim, config.dim], lora),
+            wq,
+            wk,
+            wv,
             wo: Linear::new(path, "wo", [config.dim, q_dim], lora),
-            head_dim: config.head_dim,
-            grouped: config.n_heads != config.n_kv_heads,
+            heads: HeadCounts {
+                queries: config.n_heads,
+                keys: config.n_kv_heads,
+            },
         }
     }
 
@@ -56,7 +55,7 @@ impl Attention {
 
     /// Whole rows, each token seeing those before it: [B, S, D] to [B, S, D].
     pub(super) fn causal(&self, x: &Tensor, rotation: &Rotation, pass: Pass) -> Tensor {
-        let Projected { q, k, v } = self.project(x, rotation, pass);
+        let [q, k, v] = self.project(x, rotation, pass);
         self.finish(&self.attend(&q, &k, &v, None), pass)
     }
 
@@ -68,8 +67,8 @@ impl Attention {
         lengths: &[i64],
         pass: Pass,
     ) -> Tensor {
-        let Projected { q, k, v } = self.project(x, rotation, pass);
-        let [q, k, v] = [q, k, v].map(|heads| heads.split_with_sizes(lengths, 2));
+        let heads = self.project(x, rotation, pass);
+        let [q, k, v] = heads.map(|heads| heads.split_with_sizes(lengths, 2));
         let documents = q.iter().zip(&k).zip(&v);
         let attended: Vec<_> = documents
             .map(|((q, k), v)| self.attend(q, k, v, None))
@@ -85,7 +84,7 @@ impl Attention {
         slots: &Slots,
         cache: &mut LayerCache,
     ) -> Tensor {
-        let Projected { q, k, v } = self.project(x, rotation, Pass::Eval);
+        let [q, k, v] = self.project(x, rotation, Pass::Eval);
         let (keys, values) = cache.write(slots, &k, &v); // [B, K, L, P]
         self.finish(
             &self.attend(&q, &keys, &values, Some(slots.mask())),
@@ -93,32 +92,20 @@ impl Attention {
         )
     }
 
-    fn project(&self, x: &Tensor, rotation: &Rotation, pass: Pass) -> Projected {
-        let heads = |projected: Tensor| {
-            let (rows, seq_len, _) = size3(&projected);
-            projected
-                .view([rows, seq_len, -1, self.head_dim])
-                .transpose(1, 2)
-        };
-        Projected {
-            q: rotation.apply(&heads(self.wq.forward(x, pass))),
-            k: rotation.apply(&heads(self.wk.forward(x, pass))),
-            v: heads(self.wv.forward(x, pass)),
-        }
+    /// Queries, keys and values of some tokens: [B, H, S, P], [B, K, S, P] twice.
+    fn project(&self, x: &Tensor, rotation: &Rotation, pass: Pass) -> HeadTensors {
+        let projected = Linear::side_by_side(&[&self.wq, &self.wk, &self.wv], x, pass);
+        rotation.split(projected, self.heads)
     }
 
     /// Without a mask the rows are causal, which lets torch choose its flash kernels.
     fn attend(&self, q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>) -> Tensor {
-        Tensor::scaled_dot_product_attention(q, k, v, mask, 0.0, mask.is_none(), None, self.grouped)
+        let grouped = self.heads.queries != self.heads.keys;
+        Tensor::scaled_dot_product_attention(q, k, v, mask, 0.0, mask.is_none(), None, grouped)
     }
 
     fn finish(&self, attended: &Tensor, pass: Pass) -> Tensor {
         let side_by_side = attended.transpose(1, 2).flatten(2, 3); // [B, H, S, P] to [B, S, D]
         self.wo.forward(&side_by_side, pass)
     }
-}
-
-fn size3(tensor: &Tensor) -> (i64, i64, i64) {
-    let size = tensor.size();
-    (size[0], size[1], size[2])
 }

@@ -3,6 +3,7 @@
 use super::linear::Linear;
 use super::{LoraOptions, Pass};
 use crate::config::ModelConfig;
+use crate::torch::ops;
 use tch::{Tensor, nn};
 
 /// SwiGLU: `w2(silu(w1 x) ⊙ w3 x)` (Shazeer 2020).
@@ -16,9 +17,12 @@ pub(super) struct FeedForward {
 impl FeedForward {
     pub(super) fn new(path: &nn::Path, config: &ModelConfig, lora: Option<&LoraOptions>) -> Self {
         let (dim, hidden) = (config.dim, config.ffn_hidden_dim);
+        let w1 = Linear::new(path, "w1", [hidden, dim], lora);
+        let w3 = Linear::new(path, "w3", [hidden, dim], lora);
+        Linear::place_side_by_side(&[&w1, &w3]);
         Self {
-            w1: Linear::new(path, "w1", [hidden, dim], lora),
-            w3: Linear::new(path, "w3", [hidden, dim], lora),
+            w1,
+            w3,
             w2: Linear::new(path, "w2", [dim, hidden], lora),
         }
     }
@@ -38,7 +42,7 @@ impl FeedForward {
 
     /// `[B, S, D]` to `[B, S, D]`.
     pub(super) fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
-        let gated = self.w1.forward(x, pass).silu() * self.w3.forward(x, pass); // [B, S, F]
-        self.w2.forward(&gated, pass)
+        let gates_and_values = Linear::side_by_side(&[&self.w1, &self.w3], x, pass); // [B, S, 2F]
+        self.w2.forward(&ops::swiglu(&gates_and_values), pass)
     }
 }

@@ -139,9 +139,9 @@ impl LayerCache {
 }
 
 impl Slots {
-    /// Positions [B, 1, T], to broadcast over the heads.
-    pub(super) fn positions(&self) -> Tensor {
-        self.positions.unsqueeze(1)
+    /// Positions of the new tokens [B, T].
+    pub(super) fn positions(&self) -> &Tensor {
+        &self.positions
     }
 
     pub(super) fn mask(&self) -> &Tensor {

@@ -2,6 +2,7 @@
 
 use super::Pass;
 use super::lora::{Adapter, LoraOptions};
+use crate::torch::ops;
 use tch::{Kind, Tensor, nn};
 
 /// `y = x Wᵀ`, and what an adapter adds; weights are cast to the kind of the activations at each use.
@@ -28,11 +29,44 @@ impl Linear {
 
     /// `[.., in]` to `[.., out]`, in the kind of `x`.
     pub(super) fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
-        let y = x.linear::<Tensor>(&self.weight.to_kind(x.kind()), None);
-        match &self.adapter {
-            Some(adapter) if pass != Pass::Base => y + adapter.forward(x, pass),
-            _ => y,
+        Self::side_by_side(&[self], x, pass)
+    }
+
+    /// Several matrices over one input, as one product: `[.., in]` to `[.., Σ out]`.
+    pub(super) fn side_by_side(linears: &[&Self], x: &Tensor, pass: Pass) -> Tensor {
+        let weights: Vec<_> = linears
+            .iter()
+            .map(|linear| linear.weight.to_kind(x.kind()))
+            .collect();
+        let y = ops::linear(x, &weights);
+        if pass == Pass::Base || linears.iter().all(|linear| linear.adapter.is_none()) {
+            return y;
         }
+        let added: Vec<_> = linears
+            .iter()
+            .map(|linear| linear.adapted(x, pass))
+            .collect();
+        y + Tensor::cat(&added, -1)
+    }
+
+    /// What the adapter adds: `[.., out]`.
+    fn adapted(&self, x: &Tensor, pass: Pass) -> Tensor {
+        match &self.adapter {
+            Some(adapter) => adapter.forward(x, pass),
+            None => {
+                let mut size = x.size();
+                size.pop();
+                size.push(self.weight.size()[0]);
+                Tensor::zeros(size, (x.kind(), x.device()))
+            }
+        }
+    }
+
+    /// Puts the weights of matrices that are read together one after another in memory, which spares
+    /// [`Self::side_by_side`] a copy.
+    pub(super) fn place_side_by_side(linears: &[&Self]) {
+        let weights: Vec<_> = linears.iter().map(|linear| &linear.weight).collect();
+        ops::make_adjacent(&weights);
     }
 
     pub(super) fn initialize_adapter(&self) {

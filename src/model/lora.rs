@@ -1,6 +1,7 @@
 //! Low-rank adapters (Hu et al. 2021).
 
 use super::Pass;
+use crate::torch::ops;
 use tch::{Device, Kind, Tensor, nn};
 
 /// Which matrices have an adapter, the same in every block, and of what kind.
@@ -70,7 +71,7 @@ impl Adapter {
     pub(super) fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
         let kind = x.kind();
         let read = x.dropout(self.dropout, pass == Pass::Train);
-        let low = read.linear::<Tensor>(&self.a.to_kind(kind), None); // [.., rank]
-        low.linear::<Tensor>(&self.b.to_kind(kind), None) * self.scale
+        let low = ops::linear(&read, &[self.a.to_kind(kind)]); // [.., rank]
+        ops::linear(&low, &[self.b.to_kind(kind)]) * self.scale
     }
 }

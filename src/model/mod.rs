@@ -48,6 +48,13 @@ pub struct Tokens {
     pub layout: Layout,
 }
 
+/// The residual stream: what was added up, and what the last branch wrote, which the next norm adds on its way.
+#[derive(Debug)]
+struct Stream {
+    sum: Tensor,
+    branch: Option<Tensor>,
+}
+
 /// What a forward pass is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {

@@ -1,9 +1,11 @@
 //! Root mean square normalisation.
 
+use super::Stream;
+use crate::torch::ops::{self, Normed};
 use tch::{Tensor, nn};
 
-/// `w · x / √(mean(x²) + ε)` over the last dimension (Zhang & Sennrich 2019). The mean and the division are fp32
-/// whatever the kind of `x`; the result is of its kind.
+/// `w · x / √(mean(x²) + ε)` over the last dimension (Zhang & Sennrich 2019). Sums are fp32 whatever the kind
+/// of `x`; the result is of its kind.
 #[derive(Debug)]
 pub(super) struct RmsNorm {
     weight: Tensor,
@@ -18,12 +20,8 @@ impl RmsNorm {
         }
     }
 
-    /// `[.., D]` to `[.., D]`.
-    pub(super) fn forward(&self, x: &Tensor) -> Tensor {
-        x.rms_norm(
-            self.weight.size(),
-            Some(self.weight.to_kind(x.kind())),
-            self.eps,
-        )
+    /// Of the stream `[.., D]`; and the stream itself, summed up.
+    pub(super) fn forward(&self, stream: &Stream) -> Normed {
+        ops::add_rms_norm(&stream.sum, stream.branch.as_ref(), &self.weight, self.eps)
     }
 }

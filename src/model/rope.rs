@@ -2,6 +2,7 @@
 //! head is rotated together with component `j + P/2`.
 
 use crate::config::{ModelConfig, RopeScaling};
+use crate::torch::ops::{self, HeadCounts, HeadTensors};
 use std::f64::consts::PI;
 use tch::{Device, Kind, Tensor};
 
@@ -12,7 +13,7 @@ pub(super) struct Rope {
     frequencies: Tensor,
 }
 
-/// Cosines and sines of some positions, fp32, that broadcast over the heads: [S, P/2] or [B, 1, S, P/2].
+/// Cosines and sines of some positions, fp32: [S, P/2] for all rows, or [B, S, P/2].
 #[derive(Debug)]
 pub(super) struct Rotation {
     cos: Tensor,
@@ -56,12 +57,9 @@ impl Rope {
 }
 
 impl Rotation {
-    /// Rotates queries or keys `[B, heads, S, P]`, in fp32; the result is of their kind.
-    pub(super) fn apply(&self, x: &Tensor) -> Tensor {
-        let halves = x.to_kind(Kind::Float).chunk(2, -1); // 2 × [B, heads, S, P/2]
-        let (a, b) = (&halves[0], &halves[1]);
-        let rotated = [a * &self.cos - b * &self.sin, b * &self.cos + a * &self.sin];
-        Tensor::cat(&rotated, -1).to_kind(x.kind())
+    /// Queries `[B, H, S, P]`, keys and values `[B, K, S, P]` of a projection `[B, S, (H + 2K)·P]`, the first two rotated.
+    pub(super) fn split(&self, projected: Tensor, heads: HeadCounts) -> HeadTensors {
+        ops::rotate(projected, (&self.cos, &self.sin), heads)
     }
 }
 

@@ -10,8 +10,9 @@ use super::kv_cache::KvCache;
 use super::linear::initialize_normal;
 use super::rms_norm::RmsNorm;
 use super::rope::Rope;
-use super::{Layout, LoraOptions, ModelOptions, Pass, Tokens};
+use super::{Layout, LoraOptions, ModelOptions, Pass, Stream, Tokens};
 use crate::config::ModelConfig;
+use crate::torch::ops::{self, Normed};
 use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor, nn};
 
@@ -40,14 +41,20 @@ pub struct Head {
 impl Head {
     /// Hidden states `[.., D]` to fp32 logits `[.., V]`.
     pub fn logits(&self, hidden: &Tensor) -> Tensor {
-        hidden
-            .linear::<Tensor>(&self.weight.to_kind(hidden.kind()), None)
-            .to_kind(Kind::Float)
+        ops::linear(hidden, &[self.weight.to_kind(hidden.kind())]).to_kind(Kind::Float)
     }
 
     /// The matrix itself: [V, D].
     pub fn weight(&self) -> &Tensor {
         &self.weight
+    }
+}
+
+/// The stream as the first block finds it.
+fn begin(embedded: Tensor) -> Stream {
+    Stream {
+        sum: embedded,
+        branch: None,
     }
 }
 
@@ -72,12 +79,20 @@ impl Block {
 
     fn forward(
         &self,
-        x: &Tensor,
+        stream: Stream,
         pass: Pass,
         attend: impl FnOnce(&Attention, &Tensor) -> Tensor,
-    ) -> Tensor {
-        let h = x + attend(&self.attention, &self.attention_norm.forward(x));
-        &h + self.feed_forward.forward(&self.ffn_norm.forward(&h), pass)
+    ) -> Stream {
+        let Normed { normed, sum: x } = self.attention_norm.forward(&stream);
+        let stream = Stream {
+            sum: x,
+            branch: Some(attend(&self.attention, &normed)),
+        };
+        let Normed { normed, sum: h } = self.ffn_norm.forward(&stream);
+        Stream {
+            sum: h,
+            branch: Some(self.feed_forward.forward(&normed, pass)),
+        }
     }
 }
 
@@ -175,7 +190,7 @@ impl Transformer {
             }
             Layout::Packed(documents) => {
                 let all = embedded.flatten(0, 1).unsqueeze(0); // [1, B·S, D]
-                let rotation = self.rope.at(&documents.positions.view([1, 1, -1]));
+                let rotation = self.rope.at(&documents.positions.view([1, -1]));
                 let states = self.blocks(all, pass, |attention, x| {
                     attention.packed(x, &rotation, &documents.lengths, pass)
                 });
@@ -191,9 +206,9 @@ impl Transformer {
         pass: Pass,
         attend: impl Fn(&Attention, &Tensor) -> Tensor,
     ) -> Tensor {
-        let through = |x: Tensor, block: &Block| block.forward(&x, pass, &attend);
-        self.norm
-            .forward(&self.layers.iter().fold(embedded, through))
+        let through = |stream, block: &Block| block.forward(stream, pass, &attend);
+        let stream = self.layers.iter().fold(begin(embedded), through);
+        self.norm.forward(&stream).normed
     }
 
     /// Hidden states [B, T, D] of tokens `ids` [B, T] that follow those in the cache; each row has `counts[b]` of them
@@ -203,15 +218,15 @@ impl Transformer {
     /// When the cache is full.
     pub fn extend(&self, ids: &Tensor, counts: &[i64], cache: &mut KvCache) -> Tensor {
         let slots = cache.slots(ids.size()[1]);
-        let rotation = self.rope.at(&slots.positions());
-        let mut x = self.embed(ids);
+        let rotation = self.rope.at(slots.positions());
+        let mut stream = begin(self.embed(ids));
         for (block, layer) in self.layers.iter().zip(&mut cache.layers) {
-            x = block.forward(&x, Pass::Eval, |attention, x| {
+            stream = block.forward(stream, Pass::Eval, |attention, x| {
                 attention.cached(x, &rotation, &slots, layer)
             });
         }
         cache.advance(counts);
-        self.norm.forward(&x)
+        self.norm.forward(&stream).normed
     }
 
     fn embed(&self, ids: &Tensor) -> Tensor {

@@ -2,7 +2,7 @@
 
 use super::{LossSum, Objective, Per, Sum};
 use crate::data::TokenBatch;
-use crate::loss::token_log_probs;
+use crate::loss::sum_log_probs;
 use crate::model::{Pass, Transformer};
 
 /// `−Σ log p(targetᵢ | tokens up to i)` over the trained-on tokens (Bengio et al. 2003), in nats.
@@ -14,12 +14,8 @@ impl Objective for CausalLm {
 
     fn loss_sum(&self, model: &Transformer, batch: &TokenBatch, pass: Pass) -> LossSum {
         let hidden = model.hidden(&batch.tokens, pass); // [B, S, D]
-        let log_probs = token_log_probs(
-            &hidden.flatten(0, 1),
-            model.head(),
-            &batch.targets.flatten(0, 1),
-        );
-        let value = -log_probs.sum(None);
+        let (hidden, targets) = (hidden.flatten(0, 1), batch.targets.flatten(0, 1));
+        let value = -sum_log_probs(&hidden, model.head(), &targets);
         LossSum {
             loss: vec![Sum {
                 name: "loss",

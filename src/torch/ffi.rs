@@ -154,4 +154,34 @@ unsafe extern "C" {
         tensors: *const *mut C_tensor,
         count: usize,
     ) -> Message;
+    pub(super) fn lt_linear(
+        x: *const C_tensor,
+        weights: *const *mut C_tensor,
+        count: usize,
+        out: *mut *mut C_tensor,
+    ) -> Message;
+    pub(super) fn lt_make_adjacent(weights: *const *mut C_tensor, count: usize) -> Message;
+    pub(super) fn lt_add_rms_norm(
+        x: *const C_tensor,
+        branch: *const C_tensor,
+        weight: *const C_tensor,
+        eps: f64,
+        normed: *mut *mut C_tensor,
+        sum: *mut *mut C_tensor,
+    ) -> Message;
+    pub(super) fn lt_swiglu(both: *const C_tensor, out: *mut *mut C_tensor) -> Message;
+    pub(super) fn lt_rotate(
+        both: *const C_tensor,
+        cos: *const C_tensor,
+        sin: *const C_tensor,
+        queries: i64,
+        keys: i64,
+        out: *mut *mut C_tensor,
+    ) -> Message;
+    pub(super) fn lt_sum_log_probs(
+        hidden: *const C_tensor,
+        weight: *const C_tensor,
+        targets: *const C_tensor,
+        out: *mut *mut C_tensor,
+    ) -> Message;
 }

@@ -9,6 +9,7 @@ mod ffi;
 mod foreach;
 mod linear_loss;
 mod nccl;
+pub mod ops;
 mod pickle;
 mod reducer;
 mod runtime;

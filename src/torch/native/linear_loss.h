@@ -3,11 +3,11 @@
 #pragma once
 
 #include "abi.h"
+#include "product.h"
 
 #include <algorithm>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
@@ -16,7 +16,7 @@ constexpr int64_t kIgnoredTarget = -100;
 
 // fp32 logits [C, V] of some rows of hidden states [C, D]; the weight [V, D] is of their kind.
 inline at::Tensor logits_of(const at::Tensor& hidden, const at::Tensor& weight) {
-  return at::mm(hidden, weight.t()).to(at::kFloat);
+  return product(hidden, weight.t()).to(at::kFloat);
 }
 
 template <typename Body>
@@ -42,14 +42,13 @@ class LinearGradients {
     auto grad = of_logits.to(hidden_.scalar_type());
     auto rows = hidden_.narrow(0, first, grad.size(0));
     if (hidden.defined()) {
-      auto part = hidden.narrow(0, first, grad.size(0));
-      at::mm_out(part, grad, weight_);
+      product_into(hidden.narrow(0, first, grad.size(0)), grad, weight_, /*accumulate=*/false);
     }
     if (!weight.defined()) return;
     if (weight.scalar_type() == grad.scalar_type()) {
-      weight.addmm_(grad.t(), rows);
+      product_into(weight, grad.t(), rows, /*accumulate=*/true);
     } else {
-      weight.add_(at::mm(grad.t(), rows));  // summed in the weight's own kind
+      weight.add_(product(grad.t(), rows));  // summed in the weight's own kind
     }
   }
 

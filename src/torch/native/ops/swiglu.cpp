@@ -1,0 +1,82 @@
+// silu(g) ⊙ u (Shazeer 2020) of gates and values side by side.
+#include "../abi.h"
+#include "rows.h"
+#include "simd.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
+
+LT_CLONES void forward_row(const float* gates, const float* values, float* out, int64_t width) {
+#pragma omp simd
+  for (int64_t i = 0; i < width; ++i) out[i] = gates[i] / (1.0f + exp_float(-gates[i])) * values[i];
+}
+
+// With s = sigmoid(g): silu'(g) = s (1 + g (1 - s)).
+LT_CLONES void backward_row(const float* gates, const float* values, const float* dout, float* dgates, float* dvalues,
+                            int64_t width) {
+#pragma omp simd
+  for (int64_t i = 0; i < width; ++i) {
+    const float sigmoid = 1.0f / (1.0f + exp_float(-gates[i]));
+    dvalues[i] = dout[i] * gates[i] * sigmoid;
+    dgates[i] = dout[i] * values[i] * sigmoid * (1.0f + gates[i] * (1.0f - sigmoid));
+  }
+}
+
+struct SwiGlu : Function<SwiGlu> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& both_in) {
+    at::AutoDispatchBelowADInplaceOrView no_views;
+    const auto both = both_in.contiguous();
+    const int64_t width = both.size(-1) / 2, rows = width ? both.numel() / (2 * width) : 0;
+    auto shape = both.sizes().vec();
+    shape.back() = width;
+    auto out = at::empty(shape, both.options());
+    at::parallel_for(0, rows, grain(width), [&](int64_t first, int64_t last) {
+      RowReader read(both, 2 * width);
+      RowWriter write(out, width);
+      for (int64_t row = first; row < last; ++row) {
+        const float* gates = read.read(row);
+        forward_row(gates, gates + width, write.begin(row), width);
+        write.done(row);
+      }
+    });
+    context->save_for_backward({both});
+    return out;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    const auto both = context->get_saved_variables()[0];
+    const auto dout = grads[0].contiguous();
+    const int64_t width = both.size(-1) / 2, rows = width ? both.numel() / (2 * width) : 0;
+    auto dboth = at::empty_like(both);
+    at::parallel_for(0, rows, grain(width), [&](int64_t first, int64_t last) {
+      RowReader read(both, 2 * width), read_dout(dout, width);
+      RowWriter write(dboth, 2 * width);
+      for (int64_t row = first; row < last; ++row) {
+        const float* gates = read.read(row);
+        float* dgates = write.begin(row);
+        backward_row(gates, gates + width, read_dout.read(row), dgates, dgates + width, width);
+        write.done(row);
+      }
+    });
+    return {dboth};
+  }
+};
+
+}  // namespace
+
+extern "C" {
+
+// Gates and values [.., 2F], fp32 or bf16: [.., F].
+char* lt_swiglu(const at::Tensor* both, at::Tensor** out) {
+  return guarded([&] { *out = new at::Tensor(SwiGlu::apply(*both)); });
+}
+
+}  // extern "C"

@@ -1,0 +1,73 @@
+//! The same operations by torch's own, one after another: any kind, any device, and what the kernels are held against.
+
+use super::{HeadCounts, HeadTensors, Normed};
+use tch::{Kind, Reduction, Tensor};
+
+/// See [`super::linear`].
+#[must_use]
+pub fn linear(x: &Tensor, weights: &[Tensor]) -> Tensor {
+    match weights {
+        [weight] => x.linear::<Tensor>(weight, None),
+        _ => x.linear::<Tensor>(&Tensor::cat(weights, 0), None),
+    }
+}
+
+/// See [`super::add_rms_norm`].
+#[must_use]
+pub fn add_rms_norm(x: &Tensor, branch: Option<&Tensor>, weight: &Tensor, eps: f64) -> Normed {
+    let sum = branch.map_or_else(|| x.shallow_clone(), |branch| x + branch);
+    let normed = sum.rms_norm(weight.size(), Some(weight.to_kind(x.kind())), eps);
+    Normed { normed, sum }
+}
+
+/// See [`super::swiglu`].
+#[must_use]
+pub fn swiglu(gates_and_values: &Tensor) -> Tensor {
+    let halves = gates_and_values.chunk(2, -1);
+    halves[0].silu() * &halves[1]
+}
+
+/// See [`super::rotate`].
+#[must_use]
+pub fn rotate(
+    projected: &Tensor,
+    (cos, sin): (&Tensor, &Tensor),
+    heads: HeadCounts,
+) -> HeadTensors {
+    let HeadCounts { queries, keys } = heads;
+    let (rows, seq_len) = (projected.size()[0], projected.size()[1]);
+    let all = projected
+        .view([rows, seq_len, queries + 2 * keys, -1])
+        .transpose(1, 2); // [B, H + 2K, S, P]
+    let parts = all.split_with_sizes([queries, keys, keys], 1);
+    let half = projected.size()[2] / (queries + 2 * keys) / 2;
+    let table = |table: &Tensor| table.view([-1, 1, seq_len, half]); // [B or 1, 1, S, P/2]
+    let (cos, sin) = (table(cos), table(sin));
+    let turned = |heads: &Tensor| {
+        let kind = match heads.kind() {
+            Kind::Double => Kind::Double,
+            _ => Kind::Float,
+        };
+        let halves = heads.to_kind(kind).chunk(2, -1); // 2 × [B, heads, S, P/2]
+        let (a, b) = (&halves[0], &halves[1]);
+        let turned = [a * &cos - b * &sin, b * &cos + a * &sin];
+        Tensor::cat(&turned, -1).to_kind(heads.kind())
+    };
+    [
+        turned(&parts[0]),
+        turned(&parts[1]),
+        parts[2].shallow_clone(),
+    ]
+}
+
+/// See [`super::sum_log_probs`].
+#[must_use]
+pub fn sum_log_probs(hidden: &Tensor, weight: &Tensor, targets: &Tensor) -> Tensor {
+    let logits = hidden.linear::<Tensor>(weight, None); // [N, V]
+    let kind = match logits.kind() {
+        Kind::Double => Kind::Double,
+        _ => Kind::Float,
+    };
+    let logits = logits.to_kind(kind);
+    -logits.cross_entropy_loss::<Tensor>(targets, None, Reduction::Sum, -100, 0.0)
+}

@@ -1,0 +1,137 @@
+//! Operations that one kernel does where torch needs several, forward and backward. The kernels are for fp32 and bf16 on
+//! the CPU; elsewhere the [`composed`] form is computed, against which they are checked.
+//!
+//! Like tch's own methods, these panic where libtorch refuses.
+
+pub mod composed;
+
+use super::{check, ffi};
+use std::ptr;
+use tch::{Device, Kind, Tensor};
+use torch_sys::C_tensor;
+
+/// Whether the kernels take a tensor.
+fn has_kernel(x: &Tensor) -> bool {
+    x.device() == Device::Cpu && matches!(x.kind(), Kind::Float | Kind::BFloat16)
+}
+
+/// What a call of `native/` gives.
+fn filled<const N: usize>(
+    call: impl FnOnce(*mut *mut C_tensor) -> ffi::Message,
+) -> [Option<Tensor>; N] {
+    let mut out = [ptr::null_mut(); N];
+    if let Err(error) = check(call(out.as_mut_ptr())) {
+        panic!("{error}");
+    }
+    // SAFETY: each is null or a new tensor that the call left to us.
+    out.map(|tensor| (!tensor.is_null()).then(|| unsafe { Tensor::from_ptr(tensor) }))
+}
+
+fn one(call: impl FnOnce(*mut *mut C_tensor) -> ffi::Message) -> Tensor {
+    let [tensor] = filled(call);
+    tensor.unwrap_or_else(Tensor::new)
+}
+
+/// `x Wᵀ` for several matrices `[outᵢ, in]`, side by side: `[.., in]` to `[.., Σ outᵢ]`. One product, without a copy
+/// where [`make_adjacent`] has put the matrices one after another. All are of one kind.
+#[must_use]
+pub fn linear(x: &Tensor, weights: &[Tensor]) -> Tensor {
+    if !has_kernel(x) {
+        return composed::linear(x, weights);
+    }
+    let weights: Vec<_> = weights.iter().map(|w| w.as_ptr().cast_mut()).collect();
+    // SAFETY: all pointers come from tensors that live through the call.
+    one(|out| unsafe { ffi::lt_linear(x.as_ptr(), weights.as_ptr(), weights.len(), out) })
+}
+
+/// Moves matrices of the same width to places one after another in memory.
+pub fn make_adjacent(weights: &[&Tensor]) {
+    let weights: Vec<_> = weights.iter().map(|w| w.as_ptr().cast_mut()).collect();
+    // SAFETY: all pointers come from tensors that live through the call.
+    let [] = filled(|_| unsafe { ffi::lt_make_adjacent(weights.as_ptr(), weights.len()) });
+}
+
+/// What [`add_rms_norm`] gives.
+#[derive(Debug)]
+pub struct Normed {
+    /// `w · h / √(mean(h²) + ε)`.
+    pub normed: Tensor,
+    /// `h`: what was normalised.
+    pub sum: Tensor,
+}
+
+/// RMSNorm (Zhang & Sennrich 2019) of `h = x + branch`, or of `x` alone, over the last dimension: `[.., D]`, weight `[D]`.
+/// Sums are fp32; the result is of the kind of `x`.
+#[must_use]
+pub fn add_rms_norm(x: &Tensor, branch: Option<&Tensor>, weight: &Tensor, eps: f64) -> Normed {
+    if !has_kernel(x) {
+        return composed::add_rms_norm(x, branch, weight, eps);
+    }
+    let added = branch.map_or(ptr::null(), Tensor::as_ptr);
+    // SAFETY: all pointers but a null one come from tensors that live through the call; `out` has two places.
+    let [normed, sum] = filled(|out| unsafe {
+        ffi::lt_add_rms_norm(x.as_ptr(), added, weight.as_ptr(), eps, out, out.add(1))
+    });
+    Normed {
+        normed: normed.unwrap_or_else(Tensor::new),
+        sum: sum.unwrap_or_else(|| x.shallow_clone()),
+    }
+}
+
+/// `silu(g) ⊙ u` (Shazeer 2020) of gates and values side by side: `[.., 2F]` to `[.., F]`.
+#[must_use]
+pub fn swiglu(gates_and_values: &Tensor) -> Tensor {
+    if !has_kernel(gates_and_values) {
+        return composed::swiglu(gates_and_values);
+    }
+    // SAFETY: the pointer comes from a tensor that lives through the call.
+    one(|out| unsafe { ffi::lt_swiglu(gates_and_values.as_ptr(), out) })
+}
+
+/// How the columns of a projection are heads: queries, then keys, then as many values.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadCounts {
+    /// Query heads, H.
+    pub queries: i64,
+    /// Key heads, and value heads: K.
+    pub keys: i64,
+}
+
+/// Queries `[B, H, S, P]`, keys and values `[B, K, S, P]`.
+pub type HeadTensors = [Tensor; 3];
+
+/// Splits a projection `[B, S, (H + 2K)·P]` into heads, its queries and keys turned by tables of cosines and sines
+/// (fp32, `[S, P/2]` or `[B·S, P/2]`): component `j` of a head together with component `j + P/2`. The projection is taken
+/// over: the heads are parts of it.
+#[must_use]
+pub fn rotate(projected: Tensor, (cos, sin): (&Tensor, &Tensor), heads: HeadCounts) -> HeadTensors {
+    if !has_kernel(&projected) {
+        return composed::rotate(&projected, (cos, sin), heads);
+    }
+    // SAFETY: all pointers come from tensors that live through the call; `out` has three places. The projection is
+    // changed in place, which its producers allow: neither a product nor a sum reads its result again.
+    filled(|out| unsafe {
+        ffi::lt_rotate(
+            projected.as_ptr(),
+            cos.as_ptr(),
+            sin.as_ptr(),
+            heads.queries,
+            heads.keys,
+            out,
+        )
+    })
+    .map(|part| part.unwrap_or_else(Tensor::new))
+}
+
+/// `Σ log p(target)` of hidden states `[N, D]` under the softmax of their products with `weight` `[V, D]`; targets `[N]`,
+/// int64, below 0 where there is none. A scalar, fp32; no more than a chunk's logits are ever held.
+#[must_use]
+pub fn sum_log_probs(hidden: &Tensor, weight: &Tensor, targets: &Tensor) -> Tensor {
+    if !has_kernel(hidden) {
+        return composed::sum_log_probs(hidden, weight, targets);
+    }
+    // SAFETY: all pointers come from tensors that live through the call.
+    one(|out| unsafe {
+        ffi::lt_sum_log_probs(hidden.as_ptr(), weight.as_ptr(), targets.as_ptr(), out)
+    })
+}

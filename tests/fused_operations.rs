@@ -1,0 +1,257 @@
+//! Every kernel against the composed form in f64: values and gradients, odd shapes, one row, non-contiguous input, bf16,
+//! one thread and two.
+
+use llama_train::torch::ops::{self, HeadCounts, composed};
+use tch::{Device, Kind, Tensor};
+
+/// What an operation makes of its inputs.
+type Operation<'a> = dyn Fn(&[Tensor]) -> Vec<Tensor> + 'a;
+
+fn random(size: &[i64]) -> Tensor {
+    Tensor::randn(size, (Kind::Double, Device::Cpu))
+}
+
+/// Leaves of a kind with the values of `inputs`.
+fn leaves(inputs: &[Tensor], kind: Kind) -> Vec<Tensor> {
+    inputs
+        .iter()
+        .map(|input| match input.kind() {
+            Kind::Int64 => input.shallow_clone(),
+            _ => input.detach().to_kind(kind).set_requires_grad(true),
+        })
+        .collect()
+}
+
+/// Outputs, and the gradients of a fixed mixture of them.
+fn run(operation: &Operation<'_>, inputs: &[Tensor], kind: Kind) -> Vec<Tensor> {
+    let inputs = leaves(inputs, kind);
+    let outputs = operation(&inputs);
+    let mixed = outputs.iter().map(|output| {
+        let weights = Tensor::linspace(
+            -1.0,
+            1.5,
+            output.numel() as i64,
+            (Kind::Double, Device::Cpu),
+        );
+        (output.to_kind(Kind::Double) * weights.view_as(output)).sum(Kind::Double)
+    });
+    mixed.reduce(|a, b| a + b).unwrap().backward();
+    let gradients = inputs.iter().filter(|input| input.requires_grad());
+    let gradients: Vec<_> = gradients.map(Tensor::grad).collect();
+    outputs.into_iter().chain(gradients).collect()
+}
+
+/// The largest difference over the largest value, of each output and gradient.
+fn differences(fused: &[Tensor], exact: &[Tensor]) -> Vec<f64> {
+    assert_eq!(fused.len(), exact.len());
+    let difference = |(fused, exact): (&Tensor, &Tensor)| {
+        assert_eq!(fused.size(), exact.size());
+        let difference = (fused.to_kind(Kind::Double) - exact).abs().max();
+        (difference / exact.abs().max().clamp_min(1e-30)).double_value(&[])
+    };
+    fused.iter().zip(exact).map(difference).collect()
+}
+
+fn agree(name: &str, fused: &Operation<'_>, exact: &Operation<'_>, inputs: &[Tensor]) {
+    let expected = run(exact, inputs, Kind::Double);
+    for threads in [1, 2] {
+        tch::set_num_threads(threads);
+        for (kind, tolerance) in [(Kind::Float, 1e-5), (Kind::BFloat16, 2e-2)] {
+            let found = differences(&run(fused, inputs, kind), &expected);
+            assert!(
+                found.iter().all(|difference| *difference < tolerance),
+                "{name}, {kind:?}, {threads} threads, {:?}: {found:?}",
+                inputs.iter().map(Tensor::size).collect::<Vec<_>>()
+            );
+        }
+    }
+}
+
+/// The same values, every second column of a wider tensor.
+fn strided(input: &Tensor) -> Tensor {
+    Tensor::stack(&[input, input], -1)
+        .flatten(-2, -1)
+        .slice(-1, 0, None, 2)
+}
+
+#[test]
+fn linear() {
+    for (rows, width, outs) in [
+        (1, 3, vec![5]),
+        (7, 17, vec![4, 9, 1]),
+        (64, 96, vec![32, 32]),
+    ] {
+        let mut inputs = vec![random(&[rows, 2, width])];
+        inputs.extend(outs.iter().map(|out| random(&[*out, width])));
+        let fused = |inputs: &[Tensor]| vec![ops::linear(&inputs[0], &inputs[1..])];
+        let exact = |inputs: &[Tensor]| vec![composed::linear(&inputs[0], &inputs[1..])];
+        agree("linear", &fused, &exact, &inputs);
+        let strided_input =
+            |inputs: &[Tensor]| vec![ops::linear(&strided(&inputs[0]), &inputs[1..])];
+        agree("linear, strided", &strided_input, &exact, &inputs);
+        let adjacent = |inputs: &[Tensor]| {
+            ops::make_adjacent(&inputs[1..].iter().collect::<Vec<_>>());
+            vec![ops::linear(&inputs[0], &inputs[1..])]
+        };
+        agree("linear, adjacent", &adjacent, &exact, &inputs);
+    }
+}
+
+/// A frozen matrix gets no gradient, the others theirs.
+#[test]
+fn linear_of_frozen_matrices() {
+    let inputs = [random(&[5, 6]), random(&[3, 6]), random(&[4, 6])];
+    let frozen = |inputs: &[Tensor]| {
+        vec![
+            inputs[0].shallow_clone(),
+            inputs[1].detach(),
+            inputs[2].shallow_clone(),
+        ]
+    };
+    let fused = |inputs: &[Tensor]| {
+        let [x, weights @ ..] = &frozen(inputs)[..] else {
+            unreachable!()
+        };
+        vec![ops::linear(x, weights), inputs[1].sum(None)]
+    };
+    let exact = |inputs: &[Tensor]| {
+        let [x, weights @ ..] = &frozen(inputs)[..] else {
+            unreachable!()
+        };
+        vec![composed::linear(x, weights), inputs[1].sum(None)]
+    };
+    agree("linear, frozen", &fused, &exact, &inputs);
+}
+
+#[test]
+fn add_rms_norm() {
+    for size in [vec![1, 7], vec![3, 5, 33], vec![130, 64]] {
+        let width = *size.last().unwrap();
+        let inputs = [random(&size), random(&size), random(&[width])];
+        let both = |normed: ops::Normed| vec![normed.normed, normed.sum];
+        let fused = |i: &[Tensor]| both(ops::add_rms_norm(&i[0], Some(&i[1]), &i[2], 1e-5));
+        let exact = |i: &[Tensor]| both(composed::add_rms_norm(&i[0], Some(&i[1]), &i[2], 1e-5));
+        agree("add_rms_norm", &fused, &exact, &inputs);
+        let from_strided = |i: &[Tensor]| {
+            both(ops::add_rms_norm(
+                &strided(&i[0]),
+                Some(&strided(&i[1])),
+                &i[2],
+                1e-5,
+            ))
+        };
+        agree("add_rms_norm, strided", &from_strided, &exact, &inputs);
+        let alone = [random(&size), random(&[width])];
+        let fused = |i: &[Tensor]| vec![ops::add_rms_norm(&i[0], None, &i[1], 1e-5).normed];
+        let exact = |i: &[Tensor]| vec![composed::add_rms_norm(&i[0], None, &i[1], 1e-5).normed];
+        agree("rms_norm", &fused, &exact, &alone);
+    }
+}
+
+#[test]
+fn swiglu() {
+    for size in [vec![1, 2], vec![3, 5, 34], vec![70, 256]] {
+        let inputs = [random(&size) * 3.0];
+        let fused = |i: &[Tensor]| vec![ops::swiglu(&i[0])];
+        let exact = |i: &[Tensor]| vec![composed::swiglu(&i[0])];
+        agree("swiglu", &fused, &exact, &inputs);
+        let from_strided = |i: &[Tensor]| vec![ops::swiglu(&strided(&i[0]))];
+        agree("swiglu, strided", &from_strided, &exact, &inputs);
+    }
+    let extreme = Tensor::from_slice(&[-200f32, -90.0, 90.0, 200.0, 1.0, 1.0, 1.0, 1.0]);
+    let expected = Tensor::from_slice(&[0f32, 0.0, 90.0, 200.0]);
+    assert!(
+        (ops::swiglu(&extreme) - expected)
+            .abs()
+            .max()
+            .double_value(&[])
+            < 1e-30
+    );
+    assert!(
+        ops::swiglu(&Tensor::from_slice(&[f32::NAN, 1.0]))
+            .double_value(&[0])
+            .is_nan()
+    );
+}
+
+#[test]
+fn rotate() {
+    for (rows, seq_len, queries, keys, size) in
+        [(1, 1, 1, 1, 2), (2, 5, 6, 2, 10), (3, 40, 4, 4, 16)]
+    {
+        let heads = HeadCounts { queries, keys };
+        for tables in [seq_len, rows * seq_len] {
+            let angles = random(&[tables, size / 2]);
+            let inputs = [random(&[rows, seq_len, (queries + 2 * keys) * size])];
+            let turn =
+                |turn: &dyn Fn(Tensor, &Tensor, &Tensor) -> Vec<Tensor>, input: &Tensor, kind| {
+                    let (cos, sin) = (angles.cos().to_kind(kind), angles.sin().to_kind(kind));
+                    turn(input * 1.0, &cos, &sin) // a projection of its own, as it is taken over
+                };
+            let fused = |i: &[Tensor]| {
+                turn(
+                    &|x, c, s| ops::rotate(x, (c, s), heads).into(),
+                    &i[0],
+                    Kind::Float,
+                )
+            };
+            let exact = |i: &[Tensor]| {
+                turn(
+                    &|x, c, s| composed::rotate(&x, (c, s), heads).into(),
+                    &i[0],
+                    Kind::Double,
+                )
+            };
+            agree("rotate", &fused, &exact, &inputs);
+        }
+    }
+}
+
+#[test]
+fn sum_log_probs() {
+    for (tokens, dim, vocab) in [(1, 3, 5), (9, 17, 31), (40, 8, 1001)] {
+        let targets = Tensor::randint(vocab, [tokens], (Kind::Int64, Device::Cpu));
+        if tokens > 1 {
+            let _ = targets.slice(0, 0, tokens, 4).fill_(-100);
+        }
+        let inputs = [random(&[tokens, dim]), random(&[vocab, dim]), targets];
+        let fused = |i: &[Tensor]| vec![ops::sum_log_probs(&i[0], &i[1], &i[2])];
+        let exact = |i: &[Tensor]| vec![composed::sum_log_probs(&i[0], &i[1], &i[2])];
+        agree("sum_log_probs", &fused, &exact, &inputs);
+    }
+}
+
+/// More tokens than a chunk holds, a target out of range, no gradient wanted.
+#[test]
+fn sum_log_probs_in_chunks() {
+    let (tokens, dim, vocab) = (13_000, 4, 1009);
+    let targets = Tensor::randint(vocab, [tokens], (Kind::Int64, Device::Cpu));
+    let inputs = [random(&[tokens, dim]), random(&[vocab, dim]), targets];
+    let fused = run(
+        &|i: &[Tensor]| vec![ops::sum_log_probs(&i[0], &i[1], &i[2])],
+        &inputs,
+        Kind::Float,
+    );
+    let exact = run(
+        &|i: &[Tensor]| vec![composed::sum_log_probs(&i[0], &i[1], &i[2])],
+        &inputs,
+        Kind::Double,
+    );
+    let found = differences(&fused, &exact);
+    assert!(
+        found.iter().all(|difference| *difference < 1e-5),
+        "{found:?}"
+    );
+    let [hidden, weight, _] = &inputs.map(|input| input.to_kind(Kind::Float));
+    let value = tch::no_grad(|| {
+        ops::sum_log_probs(
+            hidden,
+            weight,
+            &(Tensor::ones([tokens], (Kind::Int64, Device::Cpu))),
+        )
+    });
+    assert!(!value.requires_grad());
+    let wrong = Tensor::full([tokens], vocab, (Kind::Int64, Device::Cpu));
+    let refused = llama_train::torch::catch(|| Ok(ops::sum_log_probs(hidden, weight, &wrong)));
+    assert!(refused.unwrap_err().to_string().contains("target 1009"));
+}
