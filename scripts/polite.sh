@@ -18,7 +18,7 @@ python3 "$root/scripts/polite_data.py" data/polite
 for run in polite-chat polite; do
   prompts=()
   while read -r prompt; do prompts+=(--prompt "$prompt"); done <data/polite/prompts.txt
-  "$binary" generate --chat --json --checkpoint "runs/$run/checkpoints/latest" --temperature 0 --max-new-tokens 40 \
+  "$binary" generate --chat --json --checkpoint "runs/$run/checkpoints/best" --temperature 0 --max-new-tokens 40 \
     "${prompts[@]}" >"data/polite/$run.json"
   python3 "$root/scripts/polite_count.py" "data/polite/$run.json"
 done

@@ -9,7 +9,7 @@ use std::process::Command;
 /// A new flag is a visible change of this snapshot.
 #[test]
 fn help_of_every_verb() {
-    let verbs: [&[&str]; 14] = [
+    let verbs: [&[&str]; 16] = [
         &[],
         &["prep-data"],
         &["prep-data", "pretrain"],
@@ -17,6 +17,8 @@ fn help_of_every_verb() {
         &["prep-data", "preference"],
         &["prep-data", "tokenizer"],
         &["pretrain"],
+        &["dpo"],
+        &["distill"],
         &["generate"],
         &["bench"],
         &["doctor"],

@@ -52,7 +52,7 @@ pub(super) enum Verb {
     Dpo(Training),
     /// Train a model to say what a teacher says
     #[command(
-        after_help = "Example:\n  llama-train distill --config configs/distill/124m.toml --set distill.teacher=hf://org/name"
+        after_help = "Example:\n  llama-train distill --config configs/distill/1b.toml --set distill.teacher=hf://org/name"
     )]
     Distill(Training),
     /// Write text with a checkpoint

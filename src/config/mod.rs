@@ -13,6 +13,7 @@ mod methods;
 mod model;
 mod origin;
 mod original_env;
+mod original_names;
 mod presets;
 mod resolve;
 mod section;
