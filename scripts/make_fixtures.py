@@ -22,6 +22,8 @@ COPIED = [
     "1_checkpoints/*/model*",
     "2_train_trace/init/*",
     "6_hellaswag/items.jsonl",
+    "3_dpo/expected.json",
+    "3_dpo/*/*",
     "9_stream/data/*",
     "9_stream/expected.json",
     "tokenizer/expected.json",

@@ -9,7 +9,7 @@ use std::process::Command;
 /// A new flag is a visible change of this snapshot.
 #[test]
 fn help_of_every_verb() {
-    let verbs: [&[&str]; 15] = [
+    let verbs: [&[&str]; 17] = [
         &[],
         &["prep-data"],
         &["prep-data", "pretrain"],
@@ -18,6 +18,8 @@ fn help_of_every_verb() {
         &["prep-data", "tokenizer"],
         &["prep-data", "eval"],
         &["pretrain"],
+        &["dpo"],
+        &["distill"],
         &["generate"],
         &["bench"],
         &["doctor"],

@@ -126,6 +126,25 @@ fn recipes_for_benchmarks_name_them() {
     }
 }
 
+/// Each says how it is run, on what, and what comes of it.
+#[test]
+fn recipes_for_preferences_and_teachers_say_what_they_take() {
+    let files = ["dpo", "distill"].map(|method| {
+        let pattern = root().join(format!("configs/{method}/**/*.toml"));
+        glob::glob(pattern.to_str().unwrap()).unwrap()
+    });
+    let files: Vec<PathBuf> = files.into_iter().flatten().map(Result::unwrap).collect();
+    assert!(files.len() >= 6);
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let path = file.strip_prefix(root()).unwrap().display().to_string();
+        let command = format!("--config {path}");
+        for part in [command.as_str(), "# Tokens ", "# Hardware ", "# Result "] {
+            assert!(text.contains(part), "{path}: {part}");
+        }
+    }
+}
+
 /// Parameter counts of the published models (their model cards; 3.2's share the head with the embedding).
 #[test]
 fn presets_have_the_published_sizes() {

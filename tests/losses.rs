@@ -316,7 +316,8 @@ fn with_the_whole_vocabulary_kept_the_teacher_is_not_missed() {
             (scores.divergence.detach().to_kind(Kind::Double), gradient)
         };
         let (whole, of_whole) = divergence(TeacherView::Hidden(&states, head));
-        let (cached, of_cached) = divergence(TeacherView::Likeliest(&kept));
+        let Likeliest { ids, log_probs } = &kept;
+        let (cached, of_cached) = divergence(TeacherView::Likeliest { ids, log_probs });
         assert_close(&cached, &whole, 1e-5, &format!("{kind:?}"));
         let of_whole = of_whole.to_kind(Kind::Double);
         assert_close(

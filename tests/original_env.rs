@@ -212,6 +212,21 @@ fn switches_name_the_verb_or_what_is_not_built() {
     .unwrap();
     load("IS_DPO_TRAINING=True\nIS_INSTRUCT_TRAINING=True", Dpo).unwrap();
     load("IS_DPO_TRAINING=True", PrepPretrain).unwrap();
+    let both = "IS_MODEL_DISTILLATION=True\nIS_INSTRUCT_TRAINING=True";
+    let distilled = load(both, Distill).unwrap();
+    assert_eq!(
+        value(&distilled, "distill.on"),
+        Some(as_toml("\"instruct\""))
+    );
+    let batch = "TOTAL_BATCH_SIZE=4096\nMAX_SEQ_LEN=128\nMAX_BATCH_SIZE=8";
+    let preferred = load(batch, Dpo).unwrap();
+    assert_eq!(
+        value(&preferred, "train.total_batch_examples"),
+        Some(as_toml("32"))
+    );
+    assert_eq!(value(&preferred, "train.total_batch_tokens"), None);
+    let odd = load("TOTAL_BATCH_SIZE=4096\nMAX_SEQ_LEN=100", Dpo).unwrap_err();
+    assert!(odd.contains("expected a multiple of MAX_SEQ_LEN"), "{odd}");
     let hub = load(
         "HUGGINGFACE_TOKENIZER=True\nTOKENIZER_CHECKPOINT_PATH=org/name",
         Pretrain,

@@ -311,9 +311,11 @@ fn impossible_requests_say_why() {
     );
     let text = format!("data.path={}", fixture("9_stream/data").display());
     refused(&[&text], "holds plain text");
-    let mask = dir.path().join("data/c_train_000000.mask.npy");
-    fs::remove_file(mask).unwrap();
-    fs::remove_file(dir.path().join("data/manifest.json")).unwrap();
+    let beside = |name: &str| fs::remove_file(dir.path().join("data").join(name)).unwrap();
+    beside("manifest.json");
+    beside("c_train_000000.mask.npy");
+    refused(&[], "holds pairs of answers");
+    beside("c_train_000000.index.npy");
     refused(&[], "holds plain text");
     let base = checkpoint();
     let chats = ["--set", "data.path=chats", "--set", "train.seq_len=64"];
@@ -325,7 +327,7 @@ fn impossible_requests_say_why() {
     write_folder(&dir.path().join("chats"), &["train"]);
     let said = stderr_of(&llama_train(dir.path()).args(pretrain).assert().code(2));
     assert!(
-        said.contains("train on them with `llama-train sft`"),
+        said.contains("holds conversations; train on it with `llama-train sft`"),
         "{said}"
     );
     assert!(column(&metrics(&dir.path().join("runs/llama"), "train"), "loss").is_empty());

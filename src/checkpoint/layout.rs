@@ -20,6 +20,8 @@ pub(super) const OPTIMIZER: &str = "optimizer.safetensors";
 pub(super) const RNG: &str = "rng.safetensors";
 /// The run's resolved configuration.
 pub(super) const CONFIG: &str = "config.toml";
+/// The model that the run is held against.
+pub(super) const REFERENCE: &str = "reference.json";
 const STATE: &str = "llama_train_state.json";
 const VERSION: u32 = 1;
 

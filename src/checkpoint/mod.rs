@@ -8,13 +8,14 @@ mod resume;
 mod retention;
 mod save;
 
-pub use resume::newest_first;
+pub use resume::{newest_first, recorded_reference};
 pub use retention::Retention;
 
 use crate::config::ModelConfig;
 use crate::dist::ProcessGroup;
 use crate::model::LoraOptions;
 use crate::tokenizer::Tokenizer;
+use crate::weights::ModelRecord;
 use std::{fmt, path::PathBuf, rc::Rc, sync::Arc};
 use tch::Device;
 
@@ -54,6 +55,8 @@ pub struct RunIdentity {
     pub tokenizer: Option<Arc<Tokenizer>>,
     /// What is saved in place of the weights, where adapters are trained.
     pub adapter: Option<AdapterIdentity>,
+    /// The model that the run is held against from its beginning, whatever is resumed.
+    pub reference: Option<ModelRecord>,
     /// The resolved configuration.
     pub config_toml: String,
 }

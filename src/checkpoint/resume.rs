@@ -4,7 +4,7 @@ use super::{Checkpointer, Moments, ResumeFrom, generator_key, generators, layout
 use crate::dist;
 use crate::optim::AdamW;
 use crate::torch;
-use crate::weights::{Pretrained, safetensors};
+use crate::weights::{ModelRecord, Pretrained, safetensors};
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 use std::{
@@ -26,6 +26,19 @@ pub fn newest_first(folder: &Path) -> Result<Vec<PathBuf>> {
         .rev()
         .filter(|&step| latest.is_none_or(|latest| step <= latest));
     Ok(current.map(|step| layout::step_dir(folder, step)).collect())
+}
+
+/// The model that the run of this checkpoint is held against, where it has one.
+///
+/// # Errors
+/// When what says so cannot be understood.
+pub fn recorded_reference(checkpoint: &Path) -> Result<Option<ModelRecord>> {
+    let path = checkpoint.join(layout::REFERENCE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let read = || Ok(serde_json::from_slice(&fs::read(&path)?)?);
+    read().map_err(|error: anyhow::Error| error.context(format!("{}: damaged", path.display())))
 }
 
 impl Checkpointer {

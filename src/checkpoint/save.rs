@@ -70,9 +70,15 @@ impl Checkpointer {
         }
         safetensors::write(&dir.join(layout::OPTIMIZER), &optimizer.state_tensors())?;
         safetensors::write(&dir.join(layout::RNG), generators)?;
-        let mut config = AtomicFile::create(&dir.join(layout::CONFIG))?;
-        config.write_all(self.identity.config_toml.as_bytes())?;
-        config.commit()?;
+        let write = |name, bytes: &[u8]| -> Result<()> {
+            let mut file = AtomicFile::create(&dir.join(name))?;
+            file.write_all(bytes)?;
+            file.commit()
+        };
+        write(layout::CONFIG, self.identity.config_toml.as_bytes())?;
+        if let Some(reference) = &self.identity.reference {
+            write(layout::REFERENCE, &serde_json::to_vec_pretty(reference)?)?;
+        }
         layout::seal(dir, state)
     }
 

@@ -46,6 +46,16 @@ pub(super) enum Verb {
         after_help = "Example:\n  llama-train sft --init-from runs/books/checkpoints/best --set data.path=data/chats --set run.name=chat"
     )]
     Sft(Training),
+    /// Tune a model on preferences: pairs of a better and a worse answer
+    #[command(
+        after_help = "Example:\n  llama-train dpo --init-from runs/chat/checkpoints/best --set data.path=data/pairs --set run.name=preferred"
+    )]
+    Dpo(Training),
+    /// Train a model to say what a teacher says
+    #[command(
+        after_help = "Example:\n  llama-train distill --config configs/distill/1b.toml --set distill.teacher=hf://org/name"
+    )]
+    Distill(Training),
     /// Write text with a checkpoint
     #[command(
         after_help = "Example:\n  llama-train generate --checkpoint runs/quickstart/checkpoints/best --prompt 'def '"

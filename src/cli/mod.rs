@@ -9,7 +9,7 @@ mod prep_requests;
 mod requests;
 
 use crate::commands::original_checkpoint::Stage;
-use crate::commands::{Output, pretrain, sft};
+use crate::commands::{Output, distill, dpo, pretrain, sft};
 use crate::config::{BadRequest, Purpose};
 use crate::dist::LaunchEnv;
 use crate::{logging, torch};
@@ -64,6 +64,7 @@ impl Verb {
         match self {
             Self::PrepData(preparation) => preparation.common(),
             Self::Pretrain(args) | Self::Sft(args) => &args.common,
+            Self::Dpo(args) | Self::Distill(args) => &args.common,
             Self::Generate(args) => &args.common,
             Self::Bench(args) => &args.common,
             Self::Doctor(args) => &args.common,
@@ -81,6 +82,8 @@ impl Verb {
                 pretrain::run(&args.request(Purpose::Pretrain, Stage::Pretrain)?)
             }
             Self::Sft(args) => sft::run(&args.request(Purpose::Sft, Stage::Instruct)?),
+            Self::Dpo(args) => dpo::run(&args.request(Purpose::Dpo, Stage::Dpo)?),
+            Self::Distill(args) => distill::run(&args.request(Purpose::Distill, Stage::Pretrain)?),
             Self::Generate(args) => args.run(),
             Self::Bench(args) => args.run(),
             Self::Doctor(args) => args.run(),

@@ -80,6 +80,7 @@ fn parts(
         config,
         init_from: None,
         base: None,
+        reference: None,
         tokenizer: None,
         prompts: PromptStyle::Text,
         train: random(u64::from(u32::MAX)),

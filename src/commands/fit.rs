@@ -29,17 +29,25 @@ pub fn check(
 /// # Errors
 /// A bad request that names the verb for it.
 pub fn check_kind(dir: &Path, data: &PreparedFolder, kind: Kind) -> Result<()> {
-    let dir = dir.display();
-    match (data.kind(), kind) {
-        (Some(Kind::Instruct), Kind::Pretrain) => Err(bad_request!(
-            "{dir}: holds conversations; train on them with `llama-train sft`"
-        )),
-        (Some(Kind::Pretrain), Kind::Instruct) => Err(bad_request!(
-            "{dir}: holds plain text; train on it with `llama-train pretrain`, or prepare conversations with \
-             `llama-train prep-data instruct`"
-        )),
-        _ => Ok(()),
+    let held = data.kind().unwrap_or(kind);
+    if held == kind {
+        return Ok(());
     }
+    let (what, verb) = match held {
+        Kind::Pretrain => ("plain text", "pretrain"),
+        Kind::Instruct => ("conversations", "sft"),
+        Kind::Preference => ("pairs of answers", "dpo"),
+    };
+    let wanted = match kind {
+        Kind::Pretrain => "pretrain",
+        Kind::Instruct => "instruct",
+        Kind::Preference => "preference",
+    };
+    Err(bad_request!(
+        "{}: holds {what}; train on it with `llama-train {verb}`, or prepare other data with `llama-train prep-data \
+         {wanted}`",
+        dir.display()
+    ))
 }
 
 /// Refuses data that was made with another tokenizer than the model's.

@@ -3,7 +3,9 @@
 pub mod bench;
 pub mod benchmarks;
 mod converse;
+pub mod distill;
 pub mod doctor;
+pub mod dpo;
 pub mod eval;
 pub mod export;
 pub mod fit;
@@ -13,9 +15,14 @@ pub mod plan;
 pub mod prep_data;
 pub mod prep_eval;
 pub mod pretrain;
+mod reference;
+mod reference_scores;
 pub mod report;
+mod second_model;
 pub mod sft;
+mod shape;
 mod summary;
+mod teacher;
 pub mod training;
 mod wandb;
 

@@ -1,18 +1,19 @@
 //! `llama-train pretrain`: from raw text or a folder of tokens to a model.
 
+use super::shape::shape;
 use super::training::{self, TrainingRequest};
 use super::{Output, fit, prep_data};
 use crate::bad_request;
-use crate::config::{Config, ModelConfig};
+use crate::config::Config;
 use crate::data::manifest::Kind;
 use crate::data::{Dataset, Manifest, PreparedFolder, Split, TokenDataset};
 use crate::dist::Rendezvous;
 use crate::objective::CausalLm;
 use crate::prepare::Job;
-use crate::tokenizer::{PromptStyle, Tokenizer};
+use crate::tokenizer::PromptStyle;
 use crate::train::{BatchPlan, Parts, RunPlan};
-use crate::weights::Pretrained;
 use anyhow::Result;
+use std::convert::identity;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,15 +23,20 @@ use std::sync::Arc;
 /// A bad request before a device is touched; later what the device, the disk or the data do.
 pub fn run(request: &TrainingRequest) -> Result<Output> {
     let rendezvous = training::meet(request)?;
-    let parts = check(request, &rendezvous)?;
-    training::run(request, parts, CausalLm, rendezvous)
+    let parts = parts(request, &rendezvous, identity)?;
+    training::run(request, parts, rendezvous, |_, _, _| Ok(CausalLm))
 }
 
-/// Everything that can be known without a device.
-fn check<'a>(
+/// Everything that can be known without a device, for all verbs that read plain text: over the windows, or what `wrap`
+/// makes of them.
+///
+/// # Errors
+/// A bad request, or what the network has to say.
+pub(super) fn parts<'a, D: Dataset>(
     request: &'a TrainingRequest,
     rendezvous: &Rendezvous,
-) -> Result<Parts<'a, TokenDataset>> {
+    wrap: impl Fn(TokenDataset) -> D,
+) -> Result<Parts<'a, D>> {
     let config = &request.config;
     let (folder, start) = training::run_folder(request, rendezvous)?;
     let dir = data_folder(config)?;
@@ -61,10 +67,11 @@ fn check<'a>(
         model,
         init_from: training::init_from(config),
         base: source.as_ref().map(|source| source.base_name().to_owned()),
+        reference: None,
         tokenizer,
         prompts: PromptStyle::Text,
-        train,
-        val,
+        train: Arc::new(wrap(train)),
+        val: Arc::new(wrap(val)),
         batch,
         plan,
         folder,
@@ -74,38 +81,19 @@ fn check<'a>(
     })
 }
 
-/// The shape of the weights to start from, else of `[model]` for the data's vocabulary.
-fn shape(
-    config: &Config,
-    source: Option<&Pretrained>,
-    data: Option<&PreparedFolder>,
-    tokenizer: Option<&Tokenizer>,
-) -> Result<ModelConfig> {
-    match source {
-        Some(source) => Ok(source.config().clone()),
-        None => {
-            let vocab_size = vocab_size(config, data, tokenizer);
-            config
-                .model
-                .resolve(vocab_size, config.train.seq_len as i64)
-        }
-    }
-}
-
 /// The windows of both splits; of none where the data is still to be prepared.
 fn windows(
     config: &Config,
     dir: &Path,
     data: Option<(PreparedFolder, PreparedFolder)>,
     vocab_size: i64,
-) -> Result<(Arc<TokenDataset>, Arc<TokenDataset>)> {
+) -> Result<(TokenDataset, TokenDataset)> {
     let seq_len = config.train.seq_len;
     let is_prepared = data.is_some();
     let (train, val) = data.map_or_else(Default::default, |(train, val)| {
         (train.into_shards(), val.into_shards())
     });
-    let [train, val] =
-        [train, val].map(|shards| Arc::new(TokenDataset::new(shards, seq_len, vocab_size)));
+    let [train, val] = [train, val].map(|shards| TokenDataset::new(shards, seq_len, vocab_size));
     if is_prepared && train.is_empty() {
         return Err(bad_request!(
             "{}: the train split has no window of train.seq_len = {seq_len} tokens; lower it or prepare more text",
@@ -154,18 +142,4 @@ fn open_data(config: &Config, dir: &Path) -> Result<(PreparedFolder, PreparedFol
         PreparedFolder::open(dir, Split::Train)?,
         PreparedFolder::open(dir, Split::Val)?,
     ))
-}
-
-fn vocab_size(
-    config: &Config,
-    data: Option<&PreparedFolder>,
-    tokenizer: Option<&Tokenizer>,
-) -> Option<i64> {
-    let of_tokenizer = || tokenizer.map(|tokenizer| tokenizer.vocab_size() as u64);
-    let to_be_trained = || Some(config.prepare.vocab_size as u64).filter(|&size| size > 0);
-    let size = data
-        .and_then(PreparedFolder::vocab_size)
-        .or_else(of_tokenizer)
-        .or_else(to_be_trained);
-    size.and_then(|size| i64::try_from(size).ok())
 }

@@ -1,5 +1,6 @@
 //! `llama-train sft`: from a base model to one that answers.
 
+use super::shape::shape;
 use super::training::{self, TrainingRequest};
 use super::{Output, fit};
 use crate::bad_request;
@@ -11,6 +12,7 @@ use crate::objective::CausalLm;
 use crate::tokenizer::PromptStyle;
 use crate::train::{BatchPlan, Parts, RunPlan};
 use anyhow::Result;
+use std::convert::identity;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,34 +22,49 @@ use std::sync::Arc;
 /// A bad request before a device is touched; later what the device, the disk or the data do.
 pub fn run(request: &TrainingRequest) -> Result<Output> {
     let rendezvous = training::meet(request)?;
-    let parts = check(request, &rendezvous)?;
-    training::run(request, parts, CausalLm, rendezvous)
+    let parts = parts(request, Beginning::Weights, &rendezvous, identity)?;
+    training::run(request, parts, rendezvous, |_, _, _| Ok(CausalLm))
 }
 
-/// Everything that can be known without a device.
-fn check<'a>(
+/// What a run may begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beginning {
+    /// The weights of a model.
+    Weights,
+    /// These, or fresh ones of the shape in `[model]`.
+    WeightsOrShape,
+}
+
+/// Everything that can be known without a device, for all verbs that read conversations: over the rows, or what `wrap`
+/// makes of them.
+///
+/// # Errors
+/// A bad request, or what the network has to say.
+pub(super) fn parts<'a, D: Dataset>(
     request: &'a TrainingRequest,
+    beginning: Beginning,
     rendezvous: &Rendezvous,
-) -> Result<Parts<'a, InstructDataset>> {
+    wrap: impl Fn(InstructDataset) -> D,
+) -> Result<Parts<'a, D>> {
     let config = &request.config;
     let (folder, start) = training::run_folder(request, rendezvous)?;
     let dir = config.data.path.as_deref().ok_or_else(|| {
         bad_request!("data.path is not set: name the folder that prep-data instruct wrote (--set data.path=FOLDER)")
     })?;
-    let source =
-        training::model_source(request, &folder, &start, rendezvous)?.ok_or_else(|| {
-            bad_request!("there is no model to tune: name one with --init-from (model.init_from)")
-        })?;
-    let model = source.config().clone();
-    let tokenizer = training::find_tokenizer(config, Some(&source), dir, rendezvous)?;
-    fit::check_seq_len(config.train.seq_len, &model)?;
-    let open = |split| {
-        let data = PreparedFolder::open(dir, split)?;
-        fit::check(dir, &data, Kind::Instruct, &model, tokenizer.as_deref())?;
-        rows(config, &model, data, split)
+    let source = match beginning {
+        Beginning::Weights => Some(training::model_to_tune(
+            request, &folder, &start, rendezvous,
+        )?),
+        Beginning::WeightsOrShape => training::model_source(request, &folder, &start, rendezvous)?,
     };
+    let source = source.as_ref();
+    let tokenizer = training::find_tokenizer(config, source, dir, rendezvous)?;
+    let open = |split| PreparedFolder::open(dir, split);
     let (train, val) = (open(Split::Train)?, open(Split::Val)?);
-    check_rows(config, dir, &train, &val)?;
+    let model = shape(config, source, Some(&train), tokenizer.as_deref())?;
+    fit::check_seq_len(config.train.seq_len, &model)?;
+    fit::check(dir, &train, Kind::Instruct, &model, tokenizer.as_deref())?;
+    let (train, val) = both_splits(config, &model, train, val)?;
     let prompts = PromptStyle::Chat {
         system_prompt: config.sft.system_prompt.clone(),
     };
@@ -58,12 +75,13 @@ fn check<'a>(
     Ok(Parts {
         config,
         init_from: training::init_from(config),
-        base: Some(source.base_name().to_owned()),
+        base: source.map(|source| source.base_name().to_owned()),
+        reference: None,
         model,
         tokenizer,
         prompts,
-        train: Arc::new(train),
-        val: Arc::new(val),
+        train: Arc::new(wrap(train)),
+        val: Arc::new(wrap(val)),
         batch,
         plan,
         folder,
@@ -95,27 +113,29 @@ fn rows(
     Ok(rows)
 }
 
-fn check_rows(
+/// There has to be something to train on.
+fn both_splits(
     config: &Config,
-    dir: &Path,
-    train: &InstructDataset,
-    val: &InstructDataset,
-) -> Result<()> {
-    let seq_len = config.train.seq_len;
+    model: &ModelConfig,
+    train: PreparedFolder,
+    val: PreparedFolder,
+) -> Result<(InstructDataset, InstructDataset)> {
+    let train = rows(config, model, train, Split::Train)?;
+    let val = rows(config, model, val, Split::Val)?;
+    let (seq_len, dir) = (config.train.seq_len, config.data.path.as_deref());
+    let dir = dir.unwrap_or(Path::new("")).display();
     if train.is_empty() {
         return Err(bad_request!(
-            "{}: the train split has no conversation of at most {seq_len} tokens; raise train.seq_len, or set \
-             sft.on_too_long to \"truncate\"",
-            dir.display()
+            "{dir}: the train split has no conversation of at most {seq_len} tokens; raise train.seq_len, or set \
+             sft.on_too_long to \"truncate\""
         ));
     }
     if val.is_empty() && config.validate.every > 0 {
         log::warn!(
-            "{}: the val split has no conversation of at most {seq_len} tokens, so nothing is validated",
-            dir.display()
+            "{dir}: the val split has no conversation of at most {seq_len} tokens, so nothing is validated"
         );
     }
-    Ok(())
+    Ok((train, val))
 }
 
 /// A packed row is about `train.seq_len` tokens; else a row is an example, and these are counted.

@@ -6,18 +6,20 @@ use crate::bad_request;
 use crate::checkpoint::{self, Moments, ResumeFrom};
 use crate::config::{Config, GenerateConfig};
 use crate::data::Dataset;
-use crate::dist::{LaunchEnv, Rendezvous};
+use crate::dist::{LaunchEnv, ProcessGroup, Rendezvous};
 use crate::generate::tokens_needed;
 use crate::hub;
 use crate::logging;
 use crate::metrics::{ConsoleSink, JsonlSink, MetricSink};
 use crate::objective::Objective;
 use crate::tokenizer::{self, PromptStyle, Tokenizer};
+use crate::torch;
 use crate::train::{Parts, RunFolder, RunPlan, Start, prepare_device};
 use crate::weights::Pretrained;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tch::Device;
 
 /// A training verb's request.
 #[derive(Debug, Clone)]
@@ -70,17 +72,7 @@ pub fn model_source(
     rendezvous: &Rendezvous,
 ) -> Result<Option<Pretrained>> {
     let config = &request.config;
-    let checkpoints = match start {
-        Start::Fresh => Vec::new(),
-        Start::Resume(ResumeFrom::Latest) => checkpoint::newest_first(&folder.checkpoints())?,
-        Start::Resume(ResumeFrom::Path(dir)) if dir.is_dir() => vec![dir.clone()],
-        Start::Resume(ResumeFrom::Path(dir)) => {
-            return Err(bad_request!(
-                "--resume {}: there is no such checkpoint folder",
-                dir.display()
-            ));
-        }
-    };
+    let checkpoints = checkpoints(folder, start)?;
     let open = |path: &Path| Pretrained::open(path, None, config.lora.alpha);
     let readable = checkpoints.iter().find_map(|dir| open(dir).ok());
     match (readable, init_from(config)) {
@@ -94,6 +86,37 @@ pub fn model_source(
             "lora.enabled: name the model to adapt with --init-from (model.init_from)"
         )),
         (None, None) => Ok(None),
+    }
+}
+
+/// The same for verbs that tune what is there.
+///
+/// # Errors
+/// A bad request when nothing is.
+pub fn model_to_tune(
+    request: &TrainingRequest,
+    folder: &RunFolder,
+    start: &Start,
+    rendezvous: &Rendezvous,
+) -> Result<Pretrained> {
+    model_source(request, folder, start, rendezvous)?.ok_or_else(|| {
+        bad_request!("there is no model to tune: name one with --init-from (model.init_from)")
+    })
+}
+
+/// The checkpoints that a run may go on from, the newest first.
+///
+/// # Errors
+/// A bad request when the one asked for is missing.
+pub fn checkpoints(folder: &RunFolder, start: &Start) -> Result<Vec<PathBuf>> {
+    match start {
+        Start::Fresh => Ok(Vec::new()),
+        Start::Resume(ResumeFrom::Latest) => checkpoint::newest_first(&folder.checkpoints()),
+        Start::Resume(ResumeFrom::Path(dir)) if dir.is_dir() => Ok(vec![dir.clone()]),
+        Start::Resume(ResumeFrom::Path(dir)) => Err(bad_request!(
+            "--resume {}: there is no such checkpoint folder",
+            dir.display()
+        )),
     }
 }
 
@@ -179,15 +202,16 @@ pub fn run_folder(
     Ok((folder, start))
 }
 
-/// Makes the run folder, trains, and tells what came of it; or tells the plan, for `--dry-run`.
+/// Makes the run folder, trains, and tells what came of it; or tells the plan, for `--dry-run`. What is minimised is made
+/// once the device and the other ranks are there.
 ///
 /// # Errors
 /// A bad request when the folder cannot be written; later what the device, the disk or the data do.
 pub fn run<O, D>(
     request: &TrainingRequest,
     parts: Parts<'_, D>,
-    objective: O,
     rendezvous: Rendezvous,
+    objective: impl FnOnce(&Parts<'_, D>, Device, &dyn ProcessGroup) -> Result<O>,
 ) -> Result<Output>
 where
     O: Objective<Batch = D::Batch>,
@@ -213,6 +237,7 @@ where
     log::info!("{}", parts.plan);
     let run = wandb::describe(&request.config, &parts.plan);
     let group = rendezvous.group(device)?;
+    let objective = torch::catch(|| objective(&parts, device, group.as_ref()))?;
     let mut trainer = parts.assemble(objective, device, group)?;
     let periodic = benchmarks::periodic(&request.config.eval, benchmarks, device);
     trainer.evaluators.push(Box::new(periodic));

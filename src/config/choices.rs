@@ -109,7 +109,7 @@ choices! {
 choices! {
     /// Losses over preferences.
     DpoLoss {
-        /// The paper's; with label smoothing, cDPO.
+        /// DPO's own; with label smoothing, cDPO.
         Sigmoid = "sigmoid",
         /// TRL's IPO: log-ratios divided by the completion's length.
         Ipo = "ipo",
@@ -125,6 +125,20 @@ choices! {
         Simpo = "simpo",
         /// ORPO: no reference.
         Orpo = "orpo",
+    }
+}
+
+impl DpoLoss {
+    /// Whether it compares the policy with a reference.
+    #[must_use]
+    pub fn needs_reference(self) -> bool {
+        !matches!(self, Self::Simpo | Self::Orpo)
+    }
+
+    /// Whether it has a place for labels that are wrong.
+    #[must_use]
+    pub fn takes_label_smoothing(self) -> bool {
+        matches!(self, Self::Sigmoid | Self::Robust)
     }
 }
 

@@ -8,6 +8,8 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let models = [
         ("model.init_from", &config.model.init_from),
         ("tokenizer.path", &config.tokenizer.path),
+        ("dpo.reference", &config.dpo.reference),
+        ("distill.teacher", &config.distill.teacher),
     ];
     let models = models
         .iter()

@@ -34,34 +34,49 @@ section! {
 }
 
 section! {
-    /// Direct preference optimisation (Rafailov et al. 2023) and its relatives; the verb is not in this version.
+    /// Direct preference optimisation (Rafailov et al. 2023) and its relatives. A row is a pair, and pairs are counted
+    /// (`train.total_batch_examples`).
     DpoConfig in "dpo" {
-        /// How strongly the policy is held to the reference.
+        /// How strongly the policy is held to the reference; for "orpo" the weight of the odds ratio.
         beta: f64 = 0.1,
-        /// Which loss.
+        /// "sigmoid" (with label smoothing: cDPO), "ipo" (log-ratios divided by the answer's length), "ipo_paper" (not
+        /// divided), "hinge", "robust", "apo_zero"; without a reference "simpo" and "orpo".
         loss: DpoLoss = DpoLoss::Sigmoid,
-        /// Part of the labels taken as wrong.
+        /// Part of the labels taken as wrong, below a half ("sigmoid" and "robust").
         label_smoothing: f64 = 0.0,
-        /// Reference model (default: what the run started from).
+        /// Margin that "simpo" asks for between the answers' rewards (default: half of `beta`, the paper's ratio).
+        simpo_gamma: Option<f64> = None,
+        /// Weight of the chosen answer's negative log-likelihood per token, added to any loss (Pang et al. 2024, "RPO").
+        sft_weight: f64 = 0.0,
+        /// Reference model: a folder, a file or `hf://org/name[@revision]`; "none" for none (default: what the run started
+        /// from, also after a resume; for adapters on a model without any, that model).
         reference: Option<String> = None,
-        /// Compute the reference's log-probabilities once and keep them on disk.
+        /// Compute the reference's log-probabilities once, keep them beside the data, and hold no second model.
         cache_reference: bool = false,
+        /// What becomes of a pair with a row (prompt and answer) longer than `train.seq_len`: "drop"; "truncate": the prompt
+        /// loses its beginning, an answer that still does not fit its end; or "error".
+        on_too_long: OnTooLong = OnTooLong::Drop,
     }
 }
 
 section! {
-    /// Distillation from a teacher (Hinton et al. 2015); the verb is not in this version.
+    /// Distillation from a teacher (Hinton et al. 2015): `alpha · T² · divergence + (1 - alpha) · cross-entropy` over the
+    /// trained-on tokens.
     DistillConfig in "distill" {
-        /// The teacher: a folder, or `hf://org/name`.
+        /// The teacher: a folder, a file or `hf://org/name[@revision]`, of the student's vocabulary.
         teacher: Option<String> = None,
-        /// Softens both distributions.
+        /// T: softens both distributions.
         temperature: f64 = 2.0,
         /// Weight of the divergence; the cross-entropy has the rest.
         alpha: f64 = 0.5,
-        /// Which divergence.
+        /// "forward_kl" (teacher from student), "reverse_kl" or "js" (Jensen-Shannon).
         kind: DistillKind = DistillKind::ForwardKl,
-        /// Which data is trained on.
+        /// "pretrain" (text) or "instruct" (conversations): what the data is.
         on: DistillOn = DistillOn::Pretrain,
+        /// Ask the teacher once, keep its likeliest tokens at each place beside the data, and train without it.
+        cache_teacher: bool = false,
+        /// How many tokens are kept at each place; all others count as one (at most the vocabulary: then nothing is lost).
+        top_k: u64 = 64,
     }
 }
 

@@ -1,11 +1,12 @@
 //! The original project's variables (`MAX_LR`, `DIM`, `TOTAL_BATCH_SIZE`, …), in `.env` and in the environment, as
 //! aliases of our keys. Some mean another key for each verb, and three name the verb.
 
+use super::original_names::Form::{self, HubName, Text};
+use super::original_names::{ALIASES, OF_PREPARATION, OF_TRAINING, is_on};
 use super::variable::{Named, Variable};
 use crate::bad_request;
 use anyhow::Result;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// What a configuration is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,106 +28,6 @@ pub enum Purpose {
     /// Anything else: variables of a stage are passed over.
     #[default]
     Other,
-}
-
-/// How a value is written.
-#[derive(Clone, Copy)]
-enum Form {
-    Number,
-    Text,
-    /// true/false, 1/0, yes/no, on/off
-    Flag,
-    /// A JSON array of strings.
-    List,
-    /// A folder here, or else a name on the Hub.
-    HubName,
-}
-use Form::{Flag, HubName, List, Number, Text};
-
-/// Variables that mean the same key for every verb.
-#[rustfmt::skip] // a table
-const ALIASES: [(&str, Form, &str); 36] = [
-    ("NUMBER_OF_CPU_PROCESSES", Number, "prepare.workers"),
-    ("HELLASWAG_PATH", Text, "eval.task_data.hellaswag"),
-    ("SAVE_CHECKPOINTS", Flag, "checkpoint.save"),
-    ("WNB_PROJECT_NAME", Text, "wandb.project"),
-    ("TOTAL_BATCH_SIZE", Number, "train.total_batch_tokens"),
-    ("MAX_LR", Number, "optim.max_lr"),
-    ("MIN_LR", Number, "optim.min_lr"),
-    ("WARMUP_STEPS", Number, "optim.warmup_steps"),
-    ("WEIGHT_DECAY", Number, "optim.weight_decay"),
-    ("MAX_STEPS", Number, "train.max_steps"),
-    ("EARLY_STOPPING_PATIENCE", Number, "validate.early_stopping_patience"),
-    ("EARLY_STOPPING_PATIENCE_SKIP_STEPS", Number, "validate.early_stopping_skip_steps"),
-    ("DPO_BETA", Number, "dpo.beta"),
-    ("DISTILLATION_TEMPERATURE", Number, "distill.temperature"),
-    ("TEACHER_MODEL_CHECKPOINT", HubName, "distill.teacher"),
-    ("LORA_ENABLED", Flag, "lora.enabled"),
-    ("LORA_RANK", Number, "lora.rank"),
-    ("LORA_ALPHA", Number, "lora.alpha"),
-    ("LORA_DROPOUT", Number, "lora.dropout"),
-    ("LORA_TARGET_MODULES", List, "lora.target_modules"),
-    ("VALIDATE_EVERY_X_STEPS", Number, "validate.every"),
-    ("VAL_STEPS", Number, "validate.batches"),
-    ("HELLASWAG_EVERY_X_STEPS", Number, "eval.every"),
-    ("HELLASWAG_NUMBER_OF_EXAMPLES", Number, "eval.limit"),
-    ("GENERATE_EVERY_X_STEPS", Number, "generate.every"),
-    ("MAX_TEST_GEN_LEN", Number, "generate.max_new_tokens"),
-    ("DIM", Number, "model.dim"),
-    ("N_LAYERS", Number, "model.n_layers"),
-    ("N_HEADS", Number, "model.n_heads"),
-    ("N_KV_HEADS", Number, "model.n_kv_heads"),
-    ("MULTIPLE_OF", Number, "model.multiple_of"),
-    ("FFN_DIM_MULTIPLIER", Number, "model.ffn_dim_multiplier"),
-    ("NORM_EPS", Number, "model.norm_eps"),
-    ("ROPE_THETA", Number, "model.rope_theta"),
-    ("MAX_BATCH_SIZE", Number, "train.micro_batch_size"),
-    ("MAX_SEQ_LEN", Number, "train.seq_len"),
-];
-
-/// Variables of one stage, `*` standing for PRETRAIN, INSTRUCT or DPO, when data is prepared.
-#[rustfmt::skip] // a table
-const OF_PREPARATION: [(&str, Form, &str); 3] = [
-    ("HF_*_DATASET_TARGET_PATH", Text, "prepare.out"),
-    ("HF_*_DATASET_SHARD_PREFIX", Text, "prepare.prefix"),
-    ("HF_*_DATASET_SELECTOR_KEY", Text, "prepare.messages_field"),
-];
-
-/// The same when a model is trained.
-#[rustfmt::skip] // a table
-const OF_TRAINING: [(&str, Form, &str); 4] = [
-    ("*_DATALOADER_ROOT_PATH", Text, "data.path"),
-    ("*_SAVE_CHECKPOINTS_PATH", Text, "run.dir"),
-    ("*_LOAD_CHECKPOINTS_PATH", Text, "checkpoint.load_dir"),
-    ("TEST_*_GENERATION_PROMPTS", List, "generate.prompts"),
-];
-
-impl Form {
-    /// The value as TOML.
-    fn toml(self, value: &str) -> Result<String, String> {
-        let quoted = |text: &str| toml::Value::from(text).to_string();
-        match self {
-            Number => Ok(value.to_owned()),
-            Text => Ok(quoted(value)),
-            Flag => Ok(is_on(value)?.to_string()),
-            List => match serde_json::from_str::<Vec<String>>(value) {
-                Ok(list) => Ok(toml::Value::from(list).to_string()),
-                Err(_) => Err(format!(
-                    "expected a JSON array of strings, for example [\"a\", \"b\"], found {value}"
-                )),
-            },
-            HubName if Path::new(value).exists() => Ok(quoted(value)),
-            HubName => Ok(quoted(&format!("hf://{value}"))),
-        }
-    }
-}
-
-fn is_on(value: &str) -> Result<bool, String> {
-    match value.to_lowercase().as_str() {
-        "true" | "1" | "yes" | "on" => Ok(true),
-        "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err(format!("expected True or False, found {value}")),
-    }
 }
 
 /// The variables met so far; a later source is stronger.
@@ -172,6 +73,13 @@ impl Originals {
         {
             variables.extend(self.tokenizer());
         }
+        let is_named = |wanted: &str| names.iter().any(|name| name == wanted);
+        if is_named("TOTAL_BATCH_SIZE") || is_named("MAX_SEQ_LEN") {
+            variables.extend(self.pairs());
+        }
+        if is_named("IS_INSTRUCT_TRAINING") {
+            variables.extend(self.distilled_on());
+        }
         if let (true, Some(named)) = (
             names.iter().any(|name| name == "WNB_ENABLED"),
             self.seen.get("WNB_ENABLED"),
@@ -193,6 +101,9 @@ impl Originals {
         } else {
             &OF_TRAINING
         };
+        if self.purpose == Purpose::Dpo && name == "TOTAL_BATCH_SIZE" {
+            return None; // see `pairs`
+        }
         let general = || Some(name.replacen(self.stage()?, "*", 1));
         find(&ALIASES, name).or_else(|| find(of_stage, &general()?))
     }
@@ -233,6 +144,38 @@ impl Originals {
             "prepare.input",
             Ok(toml::Value::from(vec![input]).to_string()),
         ))
+    }
+
+    /// For `dpo` the original counts a pair as one row of `MAX_SEQ_LEN` tokens of the `TOTAL_BATCH_SIZE`.
+    fn pairs(&self) -> Option<Variable> {
+        let total = self.seen.get("TOTAL_BATCH_SIZE")?;
+        let number = |named: &Named| named.value.parse::<u64>().ok();
+        let row = self.seen.get("MAX_SEQ_LEN").and_then(number);
+        let pairs = match (number(total), row) {
+            (Some(total), Some(row)) if row > 0 && total.is_multiple_of(row) => {
+                Ok((total / row).to_string())
+            }
+            _ => Err(
+                "expected a multiple of MAX_SEQ_LEN, which says how many tokens a pair counts for"
+                    .to_owned(),
+            ),
+        };
+        (self.purpose == Purpose::Dpo).then(|| total.sets("train.total_batch_examples", pairs))
+    }
+
+    /// Beside `IS_MODEL_DISTILLATION`, `IS_INSTRUCT_TRAINING` says what is distilled on.
+    fn distilled_on(&self) -> Option<Variable> {
+        let named = self.seen.get("IS_INSTRUCT_TRAINING")?;
+        let is_meant = self.purpose == Purpose::Distill && self.is_set("IS_MODEL_DISTILLATION");
+        let on = |is_on| {
+            if is_on {
+                "\"instruct\""
+            } else {
+                "\"pretrain\""
+            }
+            .to_owned()
+        };
+        is_meant.then(|| named.sets("distill.on", is_on(&named.value).map(on)))
     }
 
     /// With `HUGGINGFACE_TOKENIZER` the path may be a name on the Hub.

@@ -25,6 +25,8 @@ pub(super) fn problems(config: &Config, tasks: &[&str]) -> Result<Vec<Problem>> 
     problems.extend(hub_keys::problems(config));
     problems.extend(config.lora.problems());
     eval(&config.eval, tasks, &mut problems);
+    problems.extend(config.dpo.problems());
+    problems.extend(config.distill.problems());
     Ok(problems)
 }
 

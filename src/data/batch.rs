@@ -53,25 +53,29 @@ impl Batch for TokenBatch {
     }
 
     fn map(self, f: &mut dyn FnMut(Tensor) -> Tensor) -> Self {
-        let layout = match self.tokens.layout {
-            Layout::Causal => Layout::Causal,
-            Layout::Packed(documents) => Layout::Packed(Documents {
-                positions: f(documents.positions),
-                ..documents
-            }),
-            Layout::Branched(branches) => Layout::Branched(Branches {
-                positions: f(branches.positions),
-                branch: f(branches.branch),
-            }),
-        };
-        let tokens = Tokens {
-            ids: f(self.tokens.ids),
-            layout,
-        };
         Self {
-            tokens,
+            tokens: map_tokens(self.tokens, f),
             targets: f(self.targets),
             counts: self.counts,
         }
+    }
+}
+
+/// The same tokens with every tensor replaced.
+pub(super) fn map_tokens(tokens: Tokens, f: &mut dyn FnMut(Tensor) -> Tensor) -> Tokens {
+    let layout = match tokens.layout {
+        Layout::Causal => Layout::Causal,
+        Layout::Packed(documents) => Layout::Packed(Documents {
+            positions: f(documents.positions),
+            ..documents
+        }),
+        Layout::Branched(branches) => Layout::Branched(Branches {
+            positions: f(branches.positions),
+            branch: f(branches.branch),
+        }),
+    };
+    Tokens {
+        ids: f(tokens.ids),
+        layout,
     }
 }

@@ -18,4 +18,12 @@ pub trait Dataset: Send + Sync + 'static {
     /// # Errors
     /// When the data behind an index is not what the model can read.
     fn collate(&self, indices: &[u64]) -> Result<Self::Batch>;
+    /// How many tokens of this index are trained on.
+    ///
+    /// # Errors
+    /// As those of [`Self::collate`].
+    fn targets(&self, index: u64) -> Result<u64> {
+        let counts = self.collate(&[index])?.counts();
+        Ok(counts.targets.unsigned_abs())
+    }
 }

@@ -1,11 +1,12 @@
 //! Conversations, one a row or several.
 
 use super::packing::pack;
+use super::shard::check_ids;
 use super::{Counts, Dataset, InstructShard, TokenBatch};
 use crate::bad_request;
 use crate::config::OnTooLong;
 use crate::model::{Documents, IGNORED_TARGET, Layout, Tokens};
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use tch::Tensor;
 
 /// What a row is.
@@ -116,14 +117,7 @@ impl InstructDataset {
         let example = self.examples[example as usize];
         let shard = &self.shards[example.shard as usize];
         let (ids, mask) = shard.read(example.number as usize, example.tokens as usize);
-        if let Some(id) = ids.iter().find(|&&id| !(0..self.vocab_size).contains(&id)) {
-            bail!(
-                "{}: token {id} is outside the model's vocabulary of {}; the data was made with another tokenizer: \
-                 prepare it again with the model's own",
-                shard.path().display(),
-                self.vocab_size
-            );
-        }
+        check_ids(shard.path(), &ids, self.vocab_size)?;
         let inputs = example.inputs() as usize;
         row.ids.extend(&ids[..inputs]);
         let target = |(id, mask): (&i64, &i64)| if *mask == 0 { IGNORED_TARGET } else { *id };

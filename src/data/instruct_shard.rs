@@ -1,5 +1,6 @@
 //! A shard of examples: token ids, a mask of the same length, and where each example begins.
 
+use super::example_index::read_offsets;
 use super::npy::Dtype;
 use super::{Shard, ShardError};
 use std::path::{Path, PathBuf};
@@ -8,12 +9,6 @@ use std::path::{Path, PathBuf};
 #[must_use]
 pub fn mask_path(tokens: &Path) -> PathBuf {
     tokens.with_extension("mask.npy")
-}
-
-/// Where the offsets of a token shard's examples are.
-#[must_use]
-pub fn index_path(tokens: &Path) -> PathBuf {
-    tokens.with_extension("index.npy")
 }
 
 /// Three files, mapped into memory; the offsets are read.
@@ -32,23 +27,12 @@ impl InstructShard {
     /// See [`ShardError`]; also when the three do not belong together.
     pub fn open(tokens: Shard) -> Result<Self, ShardError> {
         let mask = Shard::open_as(&mask_path(tokens.path()), &[Dtype::Uint8])?;
-        let index = Shard::open_as(&index_path(tokens.path()), &[Dtype::Uint64])?;
-        let offsets = index.read(0, index.len() as usize);
-        let offsets: Vec<u64> = offsets.into_iter().map(i64::cast_unsigned).collect();
-        let foreign = |shard: &Shard, reason: String| ShardError::Foreign {
-            path: shard.path().to_owned(),
-            reason,
-        };
+        let offsets = read_offsets(&tokens, 1)?;
         if mask.len() != tokens.len() {
-            let reason = format!("{} entries for {} tokens", mask.len(), tokens.len());
-            return Err(foreign(&mask, reason));
-        }
-        let is_sound = offsets.first() == Some(&0)
-            && offsets.last() == Some(&tokens.len())
-            && offsets.is_sorted();
-        if !is_sound {
-            let reason = format!("its offsets do not rise from 0 to {}", tokens.len());
-            return Err(foreign(&index, reason));
+            return Err(ShardError::Foreign {
+                path: mask.path().to_owned(),
+                reason: format!("{} entries for {} tokens", mask.len(), tokens.len()),
+            });
         }
         Ok(Self {
             tokens,

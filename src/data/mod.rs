@@ -2,29 +2,43 @@
 
 mod batch;
 mod dataset;
+mod distill_dataset;
+mod example_index;
 mod instruct_dataset;
 mod instruct_shard;
 mod loader;
 pub mod manifest;
 pub mod npy;
 mod packing;
+mod preference_batch;
+mod preference_dataset;
+mod preference_shard;
 mod prepared_folder;
 mod random_tokens;
 mod sampler;
+mod scored;
 mod shard;
+mod teacher_file;
 mod token_dataset;
 
 pub use batch::{Batch, Counts, TokenBatch};
 pub use dataset::Dataset;
+pub use distill_dataset::{DistillBatch, DistillDataset};
+pub use example_index::index_path;
 pub use instruct_dataset::{InstructDataset, RowLayout};
-pub use instruct_shard::{InstructShard, index_path, mask_path};
+pub use instruct_shard::{InstructShard, mask_path};
 pub use loader::{DataLoader, LoaderState, Share};
 pub use manifest::{Manifest, ShardEntry};
 pub use npy::Dtype;
+pub use preference_batch::PreferenceBatch;
+pub use preference_dataset::PreferenceDataset;
+pub use preference_shard::{Pair, PairLengths, PreferenceShard};
 pub use prepared_folder::PreparedFolder;
 pub use random_tokens::RandomTokens;
 pub use sampler::Order;
+pub use scored::Scored;
 pub use shard::{Shard, ShardError};
+pub use teacher_file::{KeptTeacher, TeacherFiles, TeacherTokens};
 pub use token_dataset::TokenDataset;
 
 use serde::{Deserialize, Serialize};

@@ -20,6 +20,8 @@ pub enum Dtype {
     Uint8,
     /// `<u8`, for offsets.
     Uint64,
+    /// `<f4`, for log-probabilities; read and written as their bits.
+    Float32,
 }
 
 /// What token ids may be stored as.
@@ -42,7 +44,7 @@ impl Dtype {
         match self {
             Self::Uint8 => 1,
             Self::Uint16 => 2,
-            Self::Uint32 | Self::Int32 => 4,
+            Self::Uint32 | Self::Int32 | Self::Float32 => 4,
             Self::Uint64 => 8,
         }
     }
@@ -62,6 +64,7 @@ impl Dtype {
             Self::Int32 => "<i4",
             Self::Uint8 => "|u1",
             Self::Uint64 => "<u8",
+            Self::Float32 => "<f4",
         }
     }
 }

@@ -1,9 +1,12 @@
 //! A folder of shards, with or without a manifest.
 
+use super::example_index::index_path;
 use super::instruct_shard::{InstructShard, mask_path};
 use super::manifest::Kind;
-use super::{Manifest, Shard, ShardEntry, Split};
+use super::{Manifest, PreferenceShard, Shard, ShardEntry, Split};
+use crate::storage::{self, sha256_file};
 use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
 use std::{fs, path::Path};
 
 /// One split of a prepared folder, its shards open and checked.
@@ -41,16 +44,17 @@ impl PreparedFolder {
         Ok(Self { shards, manifest })
     }
 
-    /// What the shards are for: as the manifest says, else by whether they have masks; none where there is no shard.
+    /// What the shards are for: as the manifest says, else by what lies beside them; none where there is no shard.
     #[must_use]
     pub fn kind(&self) -> Option<Kind> {
         if let Some(manifest) = &self.manifest {
             return Some(manifest.kind);
         }
         let first = self.shards.first()?;
-        Some(match mask_path(first.path()).exists() {
-            true => Kind::Instruct,
-            false => Kind::Pretrain,
+        Some(match first.path() {
+            path if mask_path(path).exists() => Kind::Instruct,
+            path if index_path(path).exists() => Kind::Preference,
+            _ => Kind::Pretrain,
         })
     }
 
@@ -61,6 +65,46 @@ impl PreparedFolder {
     pub fn into_instruct_shards(self) -> Result<Vec<InstructShard>> {
         let opened = self.shards.into_iter().map(InstructShard::open);
         Ok(opened.collect::<Result<_, _>>()?)
+    }
+
+    /// The shards of pairs.
+    ///
+    /// # Errors
+    /// When an index is missing or damaged.
+    pub fn into_preference_shards(self) -> Result<Vec<PreferenceShard>> {
+        let opened = self.shards.into_iter().map(PreferenceShard::open);
+        Ok(opened.collect::<Result<_, _>>()?)
+    }
+
+    /// The identity of what a folder's splits hold: SHA-256 over that of each of their files, in order. A token file's own
+    /// is taken from the manifest where there is one.
+    ///
+    /// # Errors
+    /// When a file is missing, damaged or cannot be read.
+    pub fn fingerprint(dir: &Path) -> Result<String> {
+        let mut hasher = Sha256::new();
+        for split in [Split::Train, Split::Val] {
+            hasher.update(split.to_string());
+            let folder = Self::open(dir, split)?;
+            for shard in folder.shards.iter().map(Shard::path) {
+                let listed = folder.listed_sha256(shard);
+                hasher.update(listed.map_or_else(|| sha256_file(shard), Ok)?);
+                for beside in [mask_path(shard), index_path(shard)] {
+                    if beside.exists() {
+                        hasher.update(sha256_file(&beside)?);
+                    }
+                }
+            }
+        }
+        Ok(storage::hex(&hasher.finalize()))
+    }
+
+    fn listed_sha256(&self, shard: &Path) -> Option<String> {
+        let name = shard.file_name()?.to_str()?;
+        let splits = self.manifest.as_ref()?.splits.values();
+        let mut shards = splits.flat_map(|split| &split.shards);
+        let entry = shards.find(|entry| entry.file == name)?;
+        Some(entry.sha256.clone())
     }
 
     /// The shards, in name order.

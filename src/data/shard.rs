@@ -5,6 +5,7 @@ use super::{
     npy::{Dtype, Header, TOKEN_DTYPES},
 };
 use crate::storage::MappedFile;
+use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 
 /// Why a shard cannot be used.
@@ -122,7 +123,7 @@ impl Shard {
         self.header.len == 0
     }
 
-    /// The `count` numbers from `start`, as torch wants them.
+    /// The `count` numbers from `start`, as torch wants them (floats as their bits).
     ///
     /// # Panics
     /// When the range ends beyond the shard.
@@ -133,11 +134,23 @@ impl Shard {
         let bytes = &self.bytes[begin..begin + count * size];
         match self.header.dtype {
             Dtype::Uint16 => ids(bytes, |id| u16::from_le_bytes(id).into()),
-            Dtype::Uint32 => ids(bytes, |id| u32::from_le_bytes(id).into()),
+            Dtype::Uint32 | Dtype::Float32 => ids(bytes, |id| u32::from_le_bytes(id).into()),
             Dtype::Int32 => ids(bytes, |id| i32::from_le_bytes(id).into()),
             Dtype::Uint8 => ids(bytes, |[id]| id.into()),
             Dtype::Uint64 => ids(bytes, |id| u64::from_le_bytes(id).cast_signed()),
         }
+    }
+}
+
+/// Holds ids that were read against the size of the model's vocabulary.
+pub(super) fn check_ids(shard: &Path, ids: &[i64], vocab_size: i64) -> Result<()> {
+    match ids.iter().find(|&&id| !(0..vocab_size).contains(&id)) {
+        Some(id) => bail!(
+            "{}: token {id} is outside the model's vocabulary of {vocab_size}; the data was made with another tokenizer: \
+             prepare it again with the model's own",
+            shard.display()
+        ),
+        None => Ok(()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Fixed windows over shards of tokens (CONTRACT: order of data).
 
+use super::shard::check_ids;
 use super::{Counts, Dataset, Shard, TokenBatch};
 use crate::model::{Layout, Tokens};
 use anyhow::{Result, ensure};
@@ -45,17 +46,7 @@ impl TokenDataset {
         };
         let shard = &self.shards[shard_index];
         let window = shard.read((index - first) * self.seq_len, self.seq_len as usize + 1);
-        if let Some(id) = window
-            .iter()
-            .find(|&&id| !(0..self.vocab_size).contains(&id))
-        {
-            anyhow::bail!(
-                "{}: token {id} is outside the model's vocabulary of {}; the data was made with another tokenizer: \
-                 prepare it again with the model's own",
-                shard.path().display(),
-                self.vocab_size
-            );
-        }
+        check_ids(shard.path(), &window, self.vocab_size)?;
         ids.extend(window);
         Ok(())
     }
@@ -66,6 +57,10 @@ impl Dataset for TokenDataset {
 
     fn len(&self) -> u64 {
         self.ends.last().copied().unwrap_or(0)
+    }
+
+    fn targets(&self, _index: u64) -> Result<u64> {
+        Ok(self.seq_len)
     }
 
     fn collate(&self, indices: &[u64]) -> Result<TokenBatch> {

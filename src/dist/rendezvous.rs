@@ -104,6 +104,31 @@ impl Rendezvous {
         }
     }
 
+    /// What `work` says on rank 0, on every rank; the others do nothing for it. `name` is used once.
+    ///
+    /// # Errors
+    /// Those of `work`; on the other ranks that rank 0 has failed.
+    pub fn rank_zero_says(
+        &self,
+        name: &str,
+        work: impl FnOnce() -> Result<String>,
+    ) -> Result<String> {
+        let Some(Others { roll, .. }) = &self.others else {
+            return work();
+        };
+        let key = format!("says/{name}");
+        if self.launch.rank != 0 {
+            self.rank_zero_first(name, || Ok(()))?;
+            let said = roll.store.get(&key).context("rank 0 has gone")?;
+            return said.context("rank 0 has said nothing");
+        }
+        self.rank_zero_first(name, || {
+            let said = work()?;
+            roll.store.set(&key, &said)?;
+            Ok(said)
+        })
+    }
+
     /// The group of all ranks on this kind of device.
     ///
     /// # Errors

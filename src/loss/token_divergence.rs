@@ -25,7 +25,12 @@ pub enum TeacherView<'a> {
     Hidden(&'a Tensor, &'a Head),
     /// Its likeliest tokens. All others count as one outcome, of both models: less than the whole divergence, and all of
     /// it where K is the size of the vocabulary.
-    Likeliest(&'a Likeliest),
+    Likeliest {
+        /// Their ids `[N, K]`.
+        ids: &'a Tensor,
+        /// Their log-probabilities at the same temperature and, last, that of all others `[N, K + 1]`.
+        log_probs: &'a Tensor,
+    },
 }
 
 /// Two numbers for each position, fp32 [N].
@@ -59,9 +64,7 @@ pub fn token_divergence(
     };
     let teacher = match teacher {
         TeacherView::Hidden(hidden, head) => TeacherRows::Hidden(hidden, head.weight()),
-        TeacherView::Likeliest(Likeliest { ids, log_probs }) => {
-            TeacherRows::Likeliest { log_probs, ids }
-        }
+        TeacherView::Likeliest { ids, log_probs } => TeacherRows::Likeliest { log_probs, ids },
     };
     let scores = linear_divergence(rows, targets, teacher, kind, temperature);
     let (log_probs, divergence) = or_panic(scores);

@@ -87,6 +87,8 @@ pub enum Pass {
     Train,
     /// They will not.
     Eval,
+    /// As [`Self::Eval`], with the adapters off: the model below them.
+    Base,
 }
 
 /// How the model computes, as opposed to what it is.

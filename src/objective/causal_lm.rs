@@ -25,4 +25,8 @@ impl Objective for CausalLm {
             metrics: Vec::new(),
         }
     }
+
+    fn cross_entropy(&self) -> Option<&'static str> {
+        Some("loss")
+    }
 }

@@ -1,8 +1,17 @@
 //! What a training run minimises: the whole extension point.
 
 mod causal_lm;
+mod distill;
+mod dpo;
+mod pair_loss;
+mod reference_scores;
+mod teacher_tokens;
 
 pub use causal_lm::CausalLm;
+pub use distill::{Distill, Teacher};
+pub use dpo::{Dpo, Reference};
+pub use reference_scores::{ReferenceCache, reference_scores};
+pub use teacher_tokens::{Question, keep_teacher};
 
 use crate::data::{Batch, Counts};
 use crate::model::{Pass, Transformer};
@@ -56,4 +65,6 @@ pub trait Objective {
     /// The loss of one micro-batch. Reads no tensor on the host, and stays connected to every trainable parameter
     /// even where the batch has no target.
     fn loss_sum(&self, model: &Transformer, batch: &Self::Batch, pass: Pass) -> LossSum;
+    /// The term that is a cross-entropy in nats per target, if one is: its exponential is the perplexity.
+    fn cross_entropy(&self) -> Option<&'static str>;
 }

@@ -77,7 +77,7 @@ impl NpyFile {
             Dtype::Uint16 => little_endian
                 .flat_map(|[low, high, ..]| [low, high])
                 .collect(),
-            Dtype::Uint32 | Dtype::Int32 => little_endian.flatten().collect(),
+            Dtype::Uint32 | Dtype::Int32 | Dtype::Float32 => little_endian.flatten().collect(),
             Dtype::Uint64 => little_endian
                 .flat_map(|low| [low, [0; 4]].concat())
                 .collect(),

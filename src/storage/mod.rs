@@ -25,6 +25,12 @@ pub fn sha256_file(path: &Path) -> io::Result<String> {
     }
 }
 
+/// The bytes' SHA-256 in lower-case hexadecimal.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
 /// Lower-case hexadecimal of the bytes.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {

@@ -9,6 +9,8 @@ pub struct BatchPlan {
     pub micro_batch_size: u64,
     /// Tokens per row.
     pub seq_len: u64,
+    /// Sequences of so many tokens in a row: 2 where it is a pair.
+    pub sequences: u64,
     /// Ranks.
     pub world_size: u64,
     /// Micro-batches of each rank per optimizer step.
@@ -25,6 +27,7 @@ impl BatchPlan {
         Self {
             micro_batch_size,
             seq_len,
+            sequences: 1,
             world_size,
             grad_accum_steps,
         }
@@ -40,8 +43,24 @@ impl BatchPlan {
                 .map_or(1, |total| total / at_once),
             micro_batch_size: config.micro_batch_size,
             seq_len: config.seq_len,
+            sequences: 1,
             world_size,
         }
+    }
+
+    /// The same where an example is a pair of sequences.
+    #[must_use]
+    pub fn of_pairs(config: &TrainConfig, world_size: u64) -> Self {
+        Self {
+            sequences: 2,
+            ..Self::of_examples(config, world_size)
+        }
+    }
+
+    /// Tokens of a row, at most.
+    #[must_use]
+    pub fn tokens_per_row(&self) -> u64 {
+        self.sequences * self.seq_len
     }
 
     /// Rows per optimizer step, over all ranks.
@@ -53,7 +72,7 @@ impl BatchPlan {
     /// Tokens per optimizer step, over all ranks.
     #[must_use]
     pub fn tokens_per_step(&self) -> u64 {
-        self.rows_per_step() * self.seq_len
+        self.rows_per_step() * self.tokens_per_row()
     }
 
     /// Steps of one epoch of `windows` rows; the last one wraps into the next epoch.

@@ -11,6 +11,7 @@ mod signals;
 mod state;
 mod step;
 mod step_report;
+mod totals;
 mod trainer;
 mod validation;
 

@@ -17,7 +17,7 @@ use crate::objective::Objective;
 use crate::optim::{AdamW, Schedule, param_groups};
 use crate::tokenizer::{PromptStyle, Tokenizer};
 use crate::torch;
-use crate::weights::{self, Pretrained};
+use crate::weights::{self, ModelRecord, Pretrained};
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -35,6 +35,8 @@ pub struct Parts<'a, D> {
     pub init_from: Option<PathBuf>,
     /// The model below adapters, where they are trained.
     pub base: Option<String>,
+    /// The model that the run is held against, to be remembered in its checkpoints.
+    pub reference: Option<ModelRecord>,
     /// The model's tokenizer.
     pub tokenizer: Option<Arc<Tokenizer>>,
     /// How it puts prompts of samples.
@@ -177,6 +179,7 @@ impl<D: Dataset> Parts<'_, D> {
                 options,
                 base: self.base.clone().unwrap_or_default(),
             }),
+            reference: self.reference.clone(),
             config_toml,
         };
         Checkpointer::new(

@@ -14,6 +14,8 @@ const TOKENS_PER_PARAMETER: u64 = 20;
 pub struct RunPlan {
     /// Weights of the model, a tied one counted once.
     pub parameters: u64,
+    /// Weights of a second model that is held beside it, forward only: a teacher or a reference.
+    pub parameters_beside: u64,
     /// Forward and backward: `6·N + 6·L·d·s`.
     pub flops_per_token: f64,
     /// Tokens in the training split's windows.
@@ -22,8 +24,10 @@ pub struct RunPlan {
     pub tokens_per_step: u64,
     /// Rows per forward pass and rank.
     pub micro_batch_size: u64,
-    /// Tokens per row.
+    /// Tokens per sequence.
     pub seq_len: u64,
+    /// Sequences per row: 2 where it is a pair.
+    pub sequences_per_row: u64,
     /// Ranks.
     pub world_size: u64,
     /// Micro-batches per step and rank.
@@ -41,15 +45,26 @@ impl RunPlan {
         let steps_per_epoch = batch.steps_per_epoch(windows);
         Self {
             parameters: flops::parameters(model),
+            parameters_beside: 0,
             flops_per_token: flops::flops_per_token(model, batch.seq_len),
-            data_tokens: windows * batch.seq_len,
+            data_tokens: windows * batch.tokens_per_row(),
             tokens_per_step: batch.tokens_per_step(),
             micro_batch_size: batch.micro_batch_size,
             seq_len: batch.seq_len,
+            sequences_per_row: batch.sequences,
             world_size: batch.world_size,
             grad_accum_steps: batch.grad_accum_steps,
             max_steps: u64::try_from(max_steps).unwrap_or(steps_per_epoch),
             steps_per_epoch,
+        }
+    }
+
+    /// The same where a second model is held beside the first.
+    #[must_use]
+    pub fn beside(self, model: Option<&ModelConfig>) -> Self {
+        Self {
+            parameters_beside: model.map_or(0, flops::parameters),
+            ..self
         }
     }
 
@@ -68,6 +83,10 @@ impl fmt::Display for RunPlan {
             grouped(self.parameters),
             short(self.parameters)
         )?;
+        if self.parameters_beside > 0 {
+            let beside = short(self.parameters_beside);
+            writeln!(f, "beside  {beside} parameters that are only asked")?;
+        }
         let data = match self.data_tokens {
             0 => "not prepared yet".to_owned(),
             tokens => format!("{} tokens in windows of {}", short(tokens), self.seq_len),
@@ -75,9 +94,14 @@ impl fmt::Display for RunPlan {
         writeln!(f, "data    {data}")?;
         writeln!(
             f,
-            "step    {} tokens = {} rows x {} tokens x {} rank(s) x {} accumulated",
+            "step    {} tokens = {} {} x {} tokens x {} rank(s) x {} accumulated",
             short(self.tokens_per_step),
             self.micro_batch_size,
+            if self.sequences_per_row == 2 {
+                "pairs of 2"
+            } else {
+                "rows"
+            },
             self.seq_len,
             self.world_size,
             self.grad_accum_steps

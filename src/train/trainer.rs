@@ -187,13 +187,11 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
         };
         let step = self.state.step;
         let result = torch::catch(validate).context("validation failed")?;
-        progress.val_loss = Some(result.loss);
+        let loss = result.loss;
+        progress.val_loss = Some(loss);
         self.log(&result.record(step))?;
         let patience = self.limits.patience;
-        Ok(self
-            .state
-            .early_stopping
-            .observe(step, result.loss, patience))
+        Ok(self.state.early_stopping.observe(step, loss, patience))
     }
 
     fn evaluate(&mut self, progress: &mut Progress) -> Result<()> {

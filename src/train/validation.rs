@@ -1,14 +1,15 @@
 //! The loss on held-out data.
 
+use super::BatchPlan;
+use super::totals::Totals;
 use crate::data::{Batch, Dataset};
 use crate::dist::ProcessGroup;
 use crate::metrics::{Record, Split};
 use crate::model::{Pass, Transformer};
 use crate::objective::Objective;
-use crate::train::BatchPlan;
 use anyhow::Result;
 use std::sync::Arc;
-use tch::{Device, Kind, Tensor};
+use tch::Device;
 
 /// Reads the split from its beginning each time, so that every validation sees the same rows.
 #[derive(Debug)]
@@ -19,25 +20,21 @@ pub struct Validation<D> {
 }
 
 /// Result of a validation.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ValidationLoss {
-    /// Mean over the trained-on tokens, in nats.
+    /// What early stopping looks at: the mean that training minimises.
     pub loss: f64,
-    /// How many they are.
-    pub num_targets: i64,
+    /// Everything that was measured, the loss first.
+    values: Vec<(&'static str, f64)>,
 }
 
 impl ValidationLoss {
-    pub(super) fn record(&self, step: u64) -> Record {
-        let values = vec![
-            ("loss".into(), self.loss),
-            ("perplexity".into(), self.loss.exp()),
-            ("num_targets".into(), self.num_targets as f64),
-        ];
+    pub(super) fn record(self, step: u64) -> Record {
+        let owned = |(name, value): (&str, f64)| (name.into(), value);
         Record {
             step,
             split: Split::Val,
-            values,
+            values: self.values.into_iter().map(owned).collect(),
             samples: Vec::new(),
         }
     }
@@ -66,7 +63,7 @@ impl<D: Dataset> Validation<D> {
         self.rows == 0
     }
 
-    /// Sums the loss over the rows, dealt to the ranks by micro-batches; the value does not depend on their number.
+    /// Means over the rows, dealt to the ranks by micro-batches; the values do not depend on their number.
     ///
     /// # Errors
     /// When the data cannot be read or a rank is gone.
@@ -79,25 +76,35 @@ impl<D: Dataset> Validation<D> {
     ) -> Result<ValidationLoss> {
         let _no_grad = tch::no_grad_guard();
         let size = self.plan.micro_batch_size;
-        let mut sum = [0.0, 0.0]; // loss, targets
-        let mut first = group.rank() * size;
-        while first < self.rows {
+        let score = |first: u64, totals: &mut Totals| -> Result<()> {
             let indices: Vec<u64> = (first..self.rows.min(first + size)).collect();
             let batch = self.dataset.collate(&indices)?.to_device(device);
-            let terms = objective.loss_sum(model, &batch, Pass::Eval).loss;
-            sum[0] += terms
-                .iter()
-                .map(|term| term.value.double_value(&[]))
-                .sum::<f64>();
-            sum[1] += batch.counts().targets as f64;
+            let sums = objective.loss_sum(model, &batch, Pass::Eval);
+            totals.add(&sums, batch.counts());
+            Ok(())
+        };
+        let mut totals = Totals::default();
+        let mut first = group.rank() * size;
+        if first >= self.rows {
+            score(0, &mut totals)?; // nothing for this rank, but every rank has the same names to sum up
+            totals.clear();
+        }
+        while first < self.rows {
+            score(first, &mut totals)?;
             first += size * group.world_size();
         }
-        let mut total = Tensor::from_slice(&sum).to_kind(Kind::Double);
-        group.all_reduce_sum(&mut total)?;
-        let num_targets = total.double_value(&[1]);
+        let means = totals.means(group)?;
+        let mut values = vec![("loss", means.loss)];
+        values.extend(means.terms);
+        if let Some(name) = objective.cross_entropy() {
+            let found = values.iter().find(|(known, _)| *known == name);
+            let perplexity = found.map(|(_, value)| ("perplexity", value.exp()));
+            values.extend(perplexity);
+        }
+        values.push(("num_targets", means.counts.targets as f64));
         Ok(ValidationLoss {
-            loss: total.double_value(&[0]) / num_targets.max(1.0),
-            num_targets: num_targets as i64,
+            loss: means.loss,
+            values,
         })
     }
 }

@@ -106,7 +106,7 @@ pub fn stored_kind(dir: &Path) -> Result<Kind> {
 }
 
 /// The one file, or those that the index lists.
-fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
     let (single, index) = (dir.join(SINGLE), dir.join(INDEX));
     if single.is_file() {
         return Ok(vec![single]);

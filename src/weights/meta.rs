@@ -183,7 +183,7 @@ pub fn save(dir: &Path, store: &nn::VarStore, config: &ModelConfig, kind: Kind) 
 }
 
 /// `consolidated.00.pth` and those that follow it, without a gap.
-fn shard_files(dir: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn shard_files(dir: &Path) -> Result<Vec<PathBuf>> {
     let numbered = (0..).map(|number| dir.join(format!("consolidated.{number:02}.pth")));
     let files: Vec<PathBuf> = numbered.take_while(|path| path.is_file()).collect();
     if files.is_empty() {

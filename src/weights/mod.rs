@@ -12,12 +12,14 @@ pub mod peft;
 mod pickle;
 mod pickle_value;
 mod pretrained;
+mod record;
 pub mod safetensors;
 pub mod torch_save;
 
 pub use adapter::Adapter;
 pub use names::freeze_base;
 pub use pretrained::Pretrained;
+pub use record::ModelRecord;
 
 use crate::config::ModelConfig;
 use crate::model::flops::parameters;

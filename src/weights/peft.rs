@@ -9,7 +9,12 @@ use crate::model::LoraOptions;
 use crate::storage::AtomicFile;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, fs, io::Write, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
 use tch::Tensor;
 
 const CONFIG: &str = "adapter_config.json";
@@ -41,6 +46,12 @@ const VARIANTS: [&str; 17] = [
 #[must_use]
 pub fn is_adapter(dir: &Path) -> bool {
     dir.join(CONFIG).is_file()
+}
+
+/// The file with an adapter's matrices, if the folder has one.
+pub(super) fn weight_file(dir: &Path) -> Option<PathBuf> {
+    let files = [WEIGHTS, OLD_WEIGHTS].map(|name| dir.join(name));
+    files.into_iter().find(|path| path.is_file())
 }
 
 /// The model that an adapter was trained over, as its configuration names it; with a revision it is on the Hub.

@@ -16,7 +16,9 @@ use tch::{Device, Kind, nn};
 /// Found and understood, but for its adapter not read yet.
 #[derive(Debug)]
 pub struct Pretrained {
-    base: BaseModel,
+    /// What was opened: the adapter's where there is one.
+    name: String,
+    pub(super) base: BaseModel,
     config: ModelConfig,
     adapter: Option<Adapter>,
 }
@@ -30,6 +32,7 @@ impl Pretrained {
     /// A bad request when one of them is missing; an error when one cannot be understood, or fetched.
     pub fn open(checkpoint: &Path, adapter: Option<&Path>, alpha: f64) -> Result<Self> {
         let found = BaseModel::find(checkpoint)?;
+        let name = found.name.clone();
         let adapter = adapter.map(hub::model_dir).transpose()?;
         let (base, adapter) = match (peft::is_adapter(&found.path), adapter) {
             (false, adapter) => (found, adapter),
@@ -53,6 +56,7 @@ impl Pretrained {
             None => None,
         };
         Ok(Self {
+            name,
             base,
             config,
             adapter,
@@ -72,7 +76,11 @@ impl Pretrained {
         let name = checkpoint.to_string_lossy().into_owned();
         Ok(Self {
             config: read_config(&path)?,
-            base: BaseModel { path, name },
+            base: BaseModel {
+                path,
+                name: name.clone(),
+            },
+            name,
             adapter: None,
         })
     }
@@ -81,6 +89,12 @@ impl Pretrained {
     #[must_use]
     pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// What was opened, adapter or model: its address on the Hub, else the path that is good from anywhere.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The model below the adapter: its address on the Hub, else the path that is good from anywhere.

@@ -84,6 +84,15 @@ pub(crate) fn column(records: &[Value], name: &str) -> Vec<f64> {
         .collect()
 }
 
+/// Copies the files of a folder into another, which is made.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("the folder can be made");
+    for entry in fs::read_dir(from).expect("the folder is there") {
+        let entry = entry.expect("it can be listed");
+        fs::copy(entry.path(), to.join(entry.file_name())).expect("its files can be copied");
+    }
+}
+
 /// The weights of a model in fp32, and its shape.
 pub(crate) fn load_weights(dir: &Path) -> anyhow::Result<(nn::VarStore, ModelConfig)> {
     let config = weights::read_config(dir)?;

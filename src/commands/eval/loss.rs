@@ -59,7 +59,8 @@ impl LossData {
             Kind::Instruct => Box::new(open_conversations(data, seq_len, model, config)?),
             Kind::Preference => {
                 return Err(bad_request!(
-                    "{}: holds pairs of answers, whose loss is no model's alone; name text or conversations with --data",
+                    "{}: holds pairs of answers, whose loss is no model's alone: it is in the validations of `llama-train dpo`; \
+                     name text or conversations with --data",
                     dir.display()
                 ));
             }

@@ -1,0 +1,132 @@
+//! `llama-train dpo`: from a model that answers to one that answers as people prefer.
+
+use super::reference::ReferenceModel;
+use super::training::{self, TrainingRequest};
+use super::{Output, fit};
+use crate::bad_request;
+use crate::config::{Config, ModelConfig};
+use crate::data::manifest::Kind;
+use crate::data::{Dataset, PreferenceDataset, PreparedFolder, Split};
+use crate::dist::Rendezvous;
+use crate::objective::Dpo;
+use crate::tokenizer::PromptStyle;
+use crate::train::{BatchPlan, Parts, RunPlan};
+use anyhow::Result;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Checks the request, trains, and tells what came of it.
+///
+/// # Errors
+/// A bad request before a device is touched; later what the device, the disk or the data do.
+pub fn run(request: &TrainingRequest) -> Result<Output> {
+    let rendezvous = training::meet(request)?;
+    let (parts, reference) = check(request, &rendezvous)?;
+    training::run(request, parts, rendezvous, |parts, device, group| {
+        let reference = reference.load(parts, device, group)?;
+        Ok(Dpo::new(request.config.dpo.clone(), reference))
+    })
+}
+
+/// Everything that can be known without a device.
+fn check<'a>(
+    request: &'a TrainingRequest,
+    rendezvous: &Rendezvous,
+) -> Result<(Parts<'a, PreferenceDataset>, ReferenceModel)> {
+    let config = &request.config;
+    let (folder, start) = training::run_folder(request, rendezvous)?;
+    let dir = config.data.path.as_deref().ok_or_else(|| {
+        bad_request!(
+            "data.path is not set: name the folder that prep-data preference wrote (--set data.path=FOLDER)"
+        )
+    })?;
+    let source = training::model_to_tune(request, &folder, &start, rendezvous)?;
+    let model = source.config().clone();
+    let tokenizer = training::find_tokenizer(config, Some(&source), dir, rendezvous)?;
+    fit::check_seq_len(config.train.seq_len, &model)?;
+    let open = |split| {
+        let data = PreparedFolder::open(dir, split)?;
+        fit::check(dir, &data, Kind::Preference, &model, tokenizer.as_deref())?;
+        pairs(config, &model, data, split)
+    };
+    let (train, val) = (open(Split::Train)?, open(Split::Val)?);
+    check_pairs(config, dir, &train, &val)?;
+    let prompts = PromptStyle::Chat {
+        system_prompt: config.sft.system_prompt.clone(),
+    };
+    let longest = model.max_seq_len;
+    training::check_samples(&config.generate, tokenizer.as_deref(), &prompts, longest)?;
+    let checkpoints = training::checkpoints(&folder, &start)?;
+    let reference = ReferenceModel::choose(request, &model, &checkpoints, rendezvous)?;
+    let batch = batch_plan(config, rendezvous.launch().world_size)?;
+    let plan = RunPlan::new(&model, &batch, train.len(), config.train.max_steps);
+    let parts = Parts {
+        config,
+        init_from: training::init_from(config),
+        base: Some(source.base_name().to_owned()),
+        reference: reference.record().cloned(),
+        model,
+        tokenizer,
+        prompts,
+        train: Arc::new(train),
+        val: Arc::new(val),
+        batch,
+        plan: plan.beside(reference.second_model()),
+        folder,
+        start,
+        start_step: request.start_step,
+        moments: request.moments(),
+    };
+    Ok((parts, reference))
+}
+
+fn pairs(
+    config: &Config,
+    model: &ModelConfig,
+    data: PreparedFolder,
+    split: Split,
+) -> Result<PreferenceDataset> {
+    let (seq_len, too_long) = (config.train.seq_len, config.dpo.on_too_long);
+    let shards = data.into_preference_shards()?;
+    let pairs = PreferenceDataset::new(shards, seq_len, model.vocab_size, too_long)?;
+    log::info!(
+        "{split}: {} pairs; {} were longer than {seq_len} tokens (dpo.on_too_long), {} had an empty answer",
+        pairs.len(),
+        pairs.too_long(),
+        pairs.without_answer()
+    );
+    Ok(pairs)
+}
+
+fn check_pairs(
+    config: &Config,
+    dir: &Path,
+    train: &PreferenceDataset,
+    val: &PreferenceDataset,
+) -> Result<()> {
+    let seq_len = config.train.seq_len;
+    if train.is_empty() {
+        return Err(bad_request!(
+            "{}: the train split has no pair with rows of at most {seq_len} tokens; raise train.seq_len, or set \
+             dpo.on_too_long to \"truncate\"",
+            dir.display()
+        ));
+    }
+    if val.is_empty() && config.validate.every > 0 {
+        log::warn!(
+            "{}: the val split has no pair with rows of at most {seq_len} tokens, so nothing is validated",
+            dir.display()
+        );
+    }
+    Ok(())
+}
+
+/// A row is a pair, and pairs are counted.
+fn batch_plan(config: &Config, world_size: u64) -> Result<BatchPlan> {
+    match config.train.total_batch_tokens {
+        Some(_) => Err(bad_request!(
+            "train.total_batch_tokens: for dpo a row is a pair of any length; set train.total_batch_examples"
+        )),
+        None => Ok(BatchPlan::of_pairs(&config.train, world_size)),
+    }
+}
