@@ -255,3 +255,14 @@ fn sum_log_probs_in_chunks() {
     let refused = llama_train::torch::catch(|| Ok(ops::sum_log_probs(hidden, weight, &wrong)));
     assert!(refused.unwrap_err().to_string().contains("target 1009"));
 }
+
+#[test]
+fn gated_linear() {
+    for (size, out) in [(vec![1, 2], 1), (vec![3, 5, 34], 9), (vec![70, 256], 64)] {
+        let width = size.last().unwrap() / 2;
+        let inputs = [random(&size), random(&[out, width])];
+        let fused = |i: &[Tensor]| vec![ops::gated_linear(&i[0], &i[1])];
+        let exact = |i: &[Tensor]| vec![composed::linear(&composed::swiglu(&i[0]), &i[1..])];
+        agree("gated_linear", &fused, &exact, &inputs);
+    }
+}

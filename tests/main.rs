@@ -25,6 +25,7 @@ mod optimizer;
 mod original_checkpoints;
 mod original_env;
 mod prepare;
+mod recomputation;
 mod reference;
 mod runs;
 mod sft;

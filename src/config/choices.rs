@@ -35,6 +35,10 @@ choices! {
     Recompute {
         /// Everything is kept.
         None = "none",
+        /// The feed-forward blocks, which keep most.
+        Selective = "selective",
+        /// Whole blocks: only the residual stream between them is kept.
+        Full = "full",
     }
 }
 

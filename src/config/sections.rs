@@ -158,7 +158,8 @@ section! {
         seq_len: u64 = 1024,
         /// "auto" (fp32 on CPU, bf16 on CUDA), "fp32" or "bf16"; master weights are fp32 always.
         precision: Precision = Precision::Auto,
-        /// What backward recomputes: only "none" in this version.
+        /// What backward computes again in place of keeping it: "none", "selective" (the feed-forward blocks) or "full" (whole
+        /// blocks). The gradients are the same, bit by bit.
         activation_checkpointing: Recompute = Recompute::None,
         /// Non-finite steps in a row before the run stops with a checkpoint.
         max_skipped_steps: u64 = 5,

@@ -18,6 +18,27 @@ pub(super) struct Attention {
     heads: HeadCounts,
 }
 
+/// What each token sees, and how tokens are rotated.
+#[derive(Debug)]
+pub(super) enum Sight {
+    /// Those before it in its row.
+    Before(Rotation),
+    /// Those before it in its document; the documents, of these lengths, lie one after another in the only row.
+    BeforeInDocument(Rotation, Vec<i64>),
+}
+
+impl Sight {
+    /// Another handle on the same tables.
+    pub(super) fn share(&self) -> Self {
+        match self {
+            Self::Before(rotation) => Self::Before(rotation.share()),
+            Self::BeforeInDocument(rotation, lengths) => {
+                Self::BeforeInDocument(rotation.share(), lengths.clone())
+            }
+        }
+    }
+}
+
 impl Attention {
     pub(super) fn new(path: &nn::Path, config: &ModelConfig, lora: Option<&LoraOptions>) -> Self {
         let (q_dim, kv_dim) = (
@@ -53,20 +74,36 @@ impl Attention {
         }
     }
 
-    /// Whole rows, each token seeing those before it: [B, S, D] to [B, S, D].
-    pub(super) fn causal(&self, x: &Tensor, rotation: &Rotation, pass: Pass) -> Tensor {
+    pub(super) fn weights(&self) -> impl Iterator<Item = &Tensor> {
+        let all = [&self.wq, &self.wk, &self.wv, &self.wo];
+        all.into_iter().flat_map(Linear::weights)
+    }
+
+    /// Another handle on the same weights.
+    pub(super) fn share(&self) -> Self {
+        Self {
+            wq: self.wq.share(),
+            wk: self.wk.share(),
+            wv: self.wv.share(),
+            wo: self.wo.share(),
+            heads: self.heads,
+        }
+    }
+
+    /// [B, S, D] to [B, S, D].
+    pub(super) fn forward(&self, x: &Tensor, sight: &Sight, pass: Pass) -> Tensor {
+        match sight {
+            Sight::Before(rotation) => self.causal(x, rotation, pass),
+            Sight::BeforeInDocument(rotation, lengths) => self.packed(x, rotation, lengths, pass),
+        }
+    }
+
+    fn causal(&self, x: &Tensor, rotation: &Rotation, pass: Pass) -> Tensor {
         let [q, k, v] = self.project(x, rotation, pass);
         self.finish(&self.attend(&q, &k, &v, None), pass)
     }
 
-    /// Documents one after another, each token seeing those before it in its own: [1, N, D] to [1, N, D].
-    pub(super) fn packed(
-        &self,
-        x: &Tensor,
-        rotation: &Rotation,
-        lengths: &[i64],
-        pass: Pass,
-    ) -> Tensor {
+    fn packed(&self, x: &Tensor, rotation: &Rotation, lengths: &[i64], pass: Pass) -> Tensor {
         let heads = self.project(x, rotation, pass);
         let [q, k, v] = heads.map(|heads| heads.split_with_sizes(lengths, 2));
         let documents = q.iter().zip(&k).zip(&v);

@@ -3,7 +3,6 @@
 use super::linear::Linear;
 use super::{LoraOptions, Pass};
 use crate::config::ModelConfig;
-use crate::torch::ops;
 use tch::{Tensor, nn};
 
 /// SwiGLU: `w2(silu(w1 x) ⊙ w3 x)` (Shazeer 2020).
@@ -43,6 +42,21 @@ impl FeedForward {
     /// `[B, S, D]` to `[B, S, D]`.
     pub(super) fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
         let gates_and_values = Linear::side_by_side(&[&self.w1, &self.w3], x, pass); // [B, S, 2F]
-        self.w2.forward(&ops::swiglu(&gates_and_values), pass)
+        self.w2.forward_gated(&gates_and_values, pass)
+    }
+
+    /// Another handle on the same weights.
+    pub(super) fn share(&self) -> Self {
+        Self {
+            w1: self.w1.share(),
+            w2: self.w2.share(),
+            w3: self.w3.share(),
+        }
+    }
+
+    pub(super) fn weights(&self) -> impl Iterator<Item = &Tensor> {
+        [&self.w1, &self.w3, &self.w2]
+            .into_iter()
+            .flat_map(Linear::weights)
     }
 }

@@ -27,6 +27,31 @@ impl Linear {
         }
     }
 
+    /// The product with what [`Self::side_by_side`] gave for gates and values, gated: `[.., 2·in]` to `[.., out]`.
+    pub(super) fn forward_gated(&self, gates_and_values: &Tensor, pass: Pass) -> Tensor {
+        match &self.adapter {
+            Some(_) => self.forward(&ops::swiglu(gates_and_values), pass),
+            None => {
+                let weight = self.weight.to_kind(gates_and_values.kind());
+                ops::gated_linear(gates_and_values, &weight)
+            }
+        }
+    }
+
+    /// Another handle on the same weights.
+    pub(super) fn share(&self) -> Self {
+        Self {
+            weight: self.weight.shallow_clone(),
+            adapter: self.adapter.as_ref().map(Adapter::share),
+        }
+    }
+
+    /// What may be trained.
+    pub(super) fn weights(&self) -> impl Iterator<Item = &Tensor> {
+        let adapter = self.adapter.iter().flat_map(Adapter::weights);
+        std::iter::once(&self.weight).chain(adapter)
+    }
+
     /// `[.., in]` to `[.., out]`, in the kind of `x`.
     pub(super) fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
         Self::side_by_side(&[self], x, pass)

@@ -56,6 +56,19 @@ impl Adapter {
         })
     }
 
+    /// Another handle on the same weights.
+    pub(super) fn share(&self) -> Self {
+        Self {
+            a: self.a.shallow_clone(),
+            b: self.b.shallow_clone(),
+            ..*self
+        }
+    }
+
+    pub(super) fn weights(&self) -> [&Tensor; 2] {
+        [&self.a, &self.b]
+    }
+
     /// A uniform within 1/√in of 0 (Kaiming's bound with √5, as in PEFT), drawn on the CPU; B is 0, so that nothing is
     /// added at first.
     pub(super) fn initialize(&self) {

@@ -3,6 +3,7 @@
 //! Shapes: B rows, S tokens a row, D `dim`, H `n_heads`, K `n_kv_heads`, P `head_dim`, V `vocab_size`.
 
 mod attention;
+mod block;
 mod feed_forward;
 pub mod flops;
 mod kv_cache;
@@ -78,6 +79,28 @@ pub struct Tokens {
 struct Stream {
     sum: Tensor,
     branch: Option<Tensor>,
+}
+
+impl Stream {
+    /// As the first block finds it.
+    fn begin(embedded: Tensor) -> Self {
+        Self {
+            sum: embedded,
+            branch: None,
+        }
+    }
+
+    /// Its parts; [`Self::of`] puts them together again.
+    fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        std::iter::once(&self.sum).chain(&self.branch)
+    }
+
+    fn of(tensors: &[Tensor]) -> Self {
+        Self {
+            sum: tensors[0].shallow_clone(),
+            branch: tensors.get(1).map(Tensor::shallow_clone),
+        }
+    }
 }
 
 /// What a forward pass is for.

@@ -20,6 +20,18 @@ impl RmsNorm {
         }
     }
 
+    /// Another handle on the same weight.
+    pub(super) fn share(&self) -> Self {
+        Self {
+            weight: self.weight.shallow_clone(),
+            eps: self.eps,
+        }
+    }
+
+    pub(super) fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
     /// Of the stream `[.., D]`; and the stream itself, summed up.
     pub(super) fn forward(&self, stream: &Stream) -> Normed {
         ops::add_rms_norm(&stream.sum, stream.branch.as_ref(), &self.weight, self.eps)

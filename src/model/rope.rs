@@ -57,6 +57,14 @@ impl Rope {
 }
 
 impl Rotation {
+    /// Another handle on the same tables.
+    pub(super) fn share(&self) -> Self {
+        Self {
+            cos: self.cos.shallow_clone(),
+            sin: self.sin.shallow_clone(),
+        }
+    }
+
     /// Queries `[B, H, S, P]`, keys and values `[B, K, S, P]` of a projection `[B, S, (H + 2K)·P]`, the first two rotated.
     pub(super) fn split(&self, projected: Tensor, heads: HeadCounts) -> HeadTensors {
         ops::rotate(projected, (&self.cos, &self.sin), heads)

@@ -4,15 +4,15 @@
 //! evaluation in the activations' kind, to the same result. Norms and rotations compute in fp32 and
 //! give back the activations' kind; logits are fp32.
 
-use super::attention::Attention;
-use super::feed_forward::FeedForward;
+use super::attention::Sight;
+use super::block::Block;
 use super::kv_cache::KvCache;
 use super::linear::initialize_normal;
 use super::rms_norm::RmsNorm;
 use super::rope::Rope;
-use super::{Layout, LoraOptions, ModelOptions, Pass, Stream, Tokens};
-use crate::config::ModelConfig;
-use crate::torch::ops::{self, Normed};
+use super::{Layout, ModelOptions, Pass, Stream, Tokens};
+use crate::config::{ModelConfig, Recompute};
+use crate::torch::ops;
 use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor, nn};
 
@@ -27,6 +27,7 @@ pub struct Transformer {
     device: Device,
     tok_embeddings: Tensor,
     layers: Vec<Block>,
+    recompute: Recompute,
     norm: RmsNorm,
     rope: Rope,
     head: Head,
@@ -47,52 +48,6 @@ impl Head {
     /// The matrix itself: [V, D].
     pub fn weight(&self) -> &Tensor {
         &self.weight
-    }
-}
-
-/// The stream as the first block finds it.
-fn begin(embedded: Tensor) -> Stream {
-    Stream {
-        sum: embedded,
-        branch: None,
-    }
-}
-
-/// `h = x + attention(norm(x))`, then `h + feed_forward(norm(h))`.
-#[derive(Debug)]
-struct Block {
-    attention_norm: RmsNorm,
-    attention: Attention,
-    ffn_norm: RmsNorm,
-    feed_forward: FeedForward,
-}
-
-impl Block {
-    fn new(path: &nn::Path, config: &ModelConfig, lora: Option<&LoraOptions>) -> Self {
-        Self {
-            attention_norm: RmsNorm::new(&(path / "attention_norm"), config.dim, config.norm_eps),
-            attention: Attention::new(&(path / "attention"), config, lora),
-            ffn_norm: RmsNorm::new(&(path / "ffn_norm"), config.dim, config.norm_eps),
-            feed_forward: FeedForward::new(&(path / "feed_forward"), config, lora),
-        }
-    }
-
-    fn forward(
-        &self,
-        stream: Stream,
-        pass: Pass,
-        attend: impl FnOnce(&Attention, &Tensor) -> Tensor,
-    ) -> Stream {
-        let Normed { normed, sum: x } = self.attention_norm.forward(&stream);
-        let stream = Stream {
-            sum: x,
-            branch: Some(attend(&self.attention, &normed)),
-        };
-        let Normed { normed, sum: h } = self.ffn_norm.forward(&stream);
-        Stream {
-            sum: h,
-            branch: Some(self.feed_forward.forward(&normed, pass)),
-        }
     }
 }
 
@@ -130,6 +85,7 @@ impl Transformer {
             device: path.device(),
             tok_embeddings,
             layers,
+            recompute: Recompute::None,
             norm,
             rope: Rope::new(config, path.device()),
             head: Head { weight },
@@ -143,8 +99,7 @@ impl Transformer {
         let residual_std = INIT_STD / (2.0 * self.config.n_layers as f64).sqrt();
         initialize_normal(&self.tok_embeddings, INIT_STD);
         for layer in &self.layers {
-            layer.attention.initialize(INIT_STD, residual_std);
-            layer.feed_forward.initialize(INIT_STD, residual_std);
+            layer.initialize(INIT_STD, residual_std);
         }
         if !self.config.tie_embeddings {
             initialize_normal(&self.head.weight, INIT_STD);
@@ -154,10 +109,13 @@ impl Transformer {
     /// Fresh adapters that add nothing at first. The same on every device.
     pub fn initialize_adapters(&self, seed: u64) {
         tch::manual_seed(i64::from_ne_bytes(seed.to_ne_bytes()));
-        for layer in &self.layers {
-            layer.attention.initialize_adapters();
-            layer.feed_forward.initialize_adapters();
-        }
+        self.layers.iter().for_each(Block::initialize_adapters);
+    }
+
+    /// The same model, whose training passes keep less for backward and compute it again there.
+    #[must_use]
+    pub fn with_recompute(self, recompute: Recompute) -> Self {
+        Self { recompute, ..self }
     }
 
     /// The shape.
@@ -183,18 +141,14 @@ impl Transformer {
         let embedded = self.embed(&tokens.ids);
         match &tokens.layout {
             Layout::Causal => {
-                let rotation = self.rope.first(tokens.ids.size()[1]);
-                self.blocks(embedded, pass, |attention, x| {
-                    attention.causal(x, &rotation, pass)
-                })
+                let sight = Sight::Before(self.rope.first(tokens.ids.size()[1]));
+                self.blocks(embedded, &sight, pass)
             }
             Layout::Packed(documents) => {
                 let all = embedded.flatten(0, 1).unsqueeze(0); // [1, B·S, D]
                 let rotation = self.rope.at(&documents.positions.view([1, -1]));
-                let states = self.blocks(all, pass, |attention, x| {
-                    attention.packed(x, &rotation, &documents.lengths, pass)
-                });
-                states.view_as(&embedded)
+                let sight = Sight::BeforeInDocument(rotation, documents.lengths.clone());
+                self.blocks(all, &sight, pass).view_as(&embedded)
             }
             Layout::Branched(branches) => {
                 let rotation = self.rope.at(&branches.positions);
@@ -207,14 +161,13 @@ impl Transformer {
     }
 
     /// All blocks and the last norm.
-    fn blocks(
-        &self,
-        embedded: Tensor,
-        pass: Pass,
-        attend: impl Fn(&Attention, &Tensor) -> Tensor,
-    ) -> Tensor {
-        let through = |stream, block: &Block| block.forward(stream, pass, &attend);
-        let stream = self.layers.iter().fold(begin(embedded), through);
+    fn blocks(&self, embedded: Tensor, sight: &Sight, pass: Pass) -> Tensor {
+        let recompute = match pass {
+            Pass::Train => self.recompute,
+            _ => Recompute::None,
+        };
+        let through = |stream, block: &Block| block.forward(stream, sight, pass, recompute);
+        let stream = self.layers.iter().fold(Stream::begin(embedded), through);
         self.norm.forward(&stream).normed
     }
 
@@ -226,9 +179,9 @@ impl Transformer {
     pub fn extend(&self, ids: &Tensor, counts: &[i64], cache: &mut KvCache) -> Tensor {
         let slots = cache.slots(ids.size()[1]);
         let rotation = self.rope.at(slots.positions());
-        let mut stream = begin(self.embed(ids));
+        let mut stream = Stream::begin(self.embed(ids));
         for (block, layer) in self.layers.iter().zip(&mut cache.layers) {
-            stream = block.forward(stream, Pass::Eval, |attention, x| {
+            stream = block.extend(stream, |attention, x| {
                 attention.cached(x, &rotation, &slots, layer)
             });
         }

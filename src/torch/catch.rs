@@ -25,9 +25,9 @@ pub fn install_panic_hook() {
 /// # Errors
 /// Those of `work`, and its panics.
 pub fn catch<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    CATCHING.set(true);
+    let outer = CATCHING.replace(true);
     let outcome = panic::catch_unwind(AssertUnwindSafe(work));
-    CATCHING.set(false);
+    CATCHING.set(outer);
     outcome.unwrap_or_else(|payload| {
         let text = payload.downcast_ref::<String>().map(String::as_str);
         let text = text

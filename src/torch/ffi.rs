@@ -23,6 +23,15 @@ pub(super) type NewNccl = unsafe extern "C" fn(
     out: *mut c_void,
 ) -> Message;
 
+/// `Call` and `Drop` of `recompute.cpp`.
+pub(super) type Call = unsafe extern "C" fn(
+    function: *mut c_void,
+    inputs: *const *mut C_tensor,
+    input_count: usize,
+    outputs: *mut *mut C_tensor,
+) -> Message;
+pub(super) type DropFunction = unsafe extern "C" fn(function: *mut c_void);
+
 /// `ReducerTimes` of `reducer.cpp`.
 #[repr(C)]
 #[derive(Default)]
@@ -169,6 +178,23 @@ unsafe extern "C" {
         normed: *mut *mut C_tensor,
         sum: *mut *mut C_tensor,
     ) -> Message;
+    pub(super) fn lt_recompute(
+        function: *mut c_void,
+        call: Call,
+        drop: DropFunction,
+        inputs: *const *mut C_tensor,
+        input_count: usize,
+        weights: *const *mut C_tensor,
+        weight_count: usize,
+        outputs: *mut *mut C_tensor,
+        output_count: usize,
+    ) -> Message;
+    pub(super) fn lt_gated_linear(
+        both: *const C_tensor,
+        weight: *const C_tensor,
+        out: *mut *mut C_tensor,
+    ) -> Message;
+    pub(super) fn lt_keep_freed_memory();
     pub(super) fn lt_swiglu(both: *const C_tensor, out: *mut *mut C_tensor) -> Message;
     pub(super) fn lt_rotate(
         both: *const C_tensor,

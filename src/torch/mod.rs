@@ -11,6 +11,7 @@ mod linear_loss;
 mod nccl;
 pub mod ops;
 mod pickle;
+mod recompute;
 mod reducer;
 mod runtime;
 
@@ -23,9 +24,10 @@ pub use linear_loss::{
 };
 pub use nccl::{HAS_CUDA_PART, open_cuda_part};
 pub use pickle::write_pickled;
+pub use recompute::recompute;
 pub use reducer::{Reducer, ReducerTimes};
 pub use runtime::{
-    cuda_peak_bytes, end_process, library_path, process_cpu_time, quiet_log,
+    cuda_peak_bytes, end_process, keep_freed_memory, library_path, process_cpu_time, quiet_log,
     report_file_size_limit, require_determinism, rng_state, set_rng_state, set_threads, version,
 };
 

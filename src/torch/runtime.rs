@@ -30,6 +30,12 @@ pub fn quiet_log() {
     let _ = check(unsafe { ffi::lt_quiet_log() });
 }
 
+/// From now on this process keeps the CPU memory that tensors free, for the next ones.
+pub fn keep_freed_memory() {
+    // SAFETY: sets parameters of the C library's allocator, which allows that at any time.
+    unsafe { ffi::lt_keep_freed_memory() }
+}
+
 /// State of the device's default random generator: a uint8 tensor on the CPU.
 ///
 /// # Errors

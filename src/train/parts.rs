@@ -125,7 +125,8 @@ impl<D: Dataset> Parts<'_, D> {
         if options.lora.is_some() {
             store.set_kind(options.compute);
         }
-        let model = torch::catch(|| Transformer::new(&store.root(), &self.model, &options))?;
+        let model = torch::catch(|| Transformer::new(&store.root(), &self.model, &options))?
+            .with_recompute(self.config.train.activation_checkpointing);
         if options.lora.is_some() {
             weights::freeze_base(&store);
         }

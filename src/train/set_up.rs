@@ -7,13 +7,14 @@ use anyhow::Result;
 use std::collections::HashMap;
 use tch::{Device, Kind, Tensor, nn};
 
-/// Chooses the device and sets threads, generators and precision for the process.
+/// Chooses the device and sets threads, memory, generators and precision for the process.
 ///
 /// # Errors
 /// When the device is not there.
 pub fn prepare_device(config: &RunConfig, launch: &LaunchEnv) -> Result<Device> {
     let device = launch.select_device(config.device)?;
     torch::set_threads(config.threads, launch.local_world_size);
+    torch::keep_freed_memory();
     if config.deterministic {
         torch::require_determinism()?;
     }

@@ -4,7 +4,6 @@ use super::{HeadCounts, HeadTensors, Normed};
 use tch::{Kind, Reduction, Tensor};
 
 /// See [`super::linear`].
-#[must_use]
 pub fn linear(x: &Tensor, weights: &[Tensor]) -> Tensor {
     match weights {
         [weight] => x.linear::<Tensor>(weight, None),
@@ -21,14 +20,12 @@ pub fn add_rms_norm(x: &Tensor, branch: Option<&Tensor>, weight: &Tensor, eps: f
 }
 
 /// See [`super::swiglu`].
-#[must_use]
 pub fn swiglu(gates_and_values: &Tensor) -> Tensor {
     let halves = gates_and_values.chunk(2, -1);
     halves[0].silu() * &halves[1]
 }
 
 /// See [`super::rotate`].
-#[must_use]
 pub fn rotate(
     projected: &Tensor,
     (cos, sin): (&Tensor, &Tensor),
@@ -61,7 +58,6 @@ pub fn rotate(
 }
 
 /// See [`super::sum_log_probs`].
-#[must_use]
 pub fn sum_log_probs(hidden: &Tensor, weight: &Tensor, targets: &Tensor) -> Tensor {
     let logits = hidden.linear::<Tensor>(weight, None); // [N, V]
     let kind = match logits.kind() {

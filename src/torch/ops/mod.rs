@@ -34,7 +34,6 @@ fn one(call: impl FnOnce(*mut *mut C_tensor) -> ffi::Message) -> Tensor {
 
 /// `x Wᵀ` for several matrices `[outᵢ, in]`, side by side: `[.., in]` to `[.., Σ outᵢ]`. One product, without a copy
 /// where [`make_adjacent`] has put the matrices one after another. All are of one kind.
-#[must_use]
 pub fn linear(x: &Tensor, weights: &[Tensor]) -> Tensor {
     if !has_kernel(x) {
         return composed::linear(x, weights);
@@ -79,13 +78,22 @@ pub fn add_rms_norm(x: &Tensor, branch: Option<&Tensor>, weight: &Tensor, eps: f
 }
 
 /// `silu(g) ⊙ u` (Shazeer 2020) of gates and values side by side: `[.., 2F]` to `[.., F]`.
-#[must_use]
 pub fn swiglu(gates_and_values: &Tensor) -> Tensor {
     if !has_kernel(gates_and_values) {
         return composed::swiglu(gates_and_values);
     }
     // SAFETY: the pointer comes from a tensor that lives through the call.
     one(|out| unsafe { ffi::lt_swiglu(gates_and_values.as_ptr(), out) })
+}
+
+/// [`swiglu`], and its product with a matrix `[out, F]`: `[.., 2F]` to `[.., out]`. What is between them is not kept for
+/// backward.
+pub fn gated_linear(gates_and_values: &Tensor, weight: &Tensor) -> Tensor {
+    if !has_kernel(gates_and_values) {
+        return composed::linear(&swiglu(gates_and_values), std::slice::from_ref(weight));
+    }
+    // SAFETY: both pointers come from tensors that live through the call.
+    one(|out| unsafe { ffi::lt_gated_linear(gates_and_values.as_ptr(), weight.as_ptr(), out) })
 }
 
 /// How the columns of a projection are heads: queries, then keys, then as many values.
@@ -103,7 +111,6 @@ pub type HeadTensors = [Tensor; 3];
 /// Splits a projection `[B, S, (H + 2K)·P]` into heads, its queries and keys turned by tables of cosines and sines
 /// (fp32, `[S, P/2]` or `[B·S, P/2]`): component `j` of a head together with component `j + P/2`. The projection is taken
 /// over: the heads are parts of it.
-#[must_use]
 pub fn rotate(projected: Tensor, (cos, sin): (&Tensor, &Tensor), heads: HeadCounts) -> HeadTensors {
     if !has_kernel(&projected) {
         return composed::rotate(&projected, (cos, sin), heads);
@@ -125,7 +132,6 @@ pub fn rotate(projected: Tensor, (cos, sin): (&Tensor, &Tensor), heads: HeadCoun
 
 /// `Σ log p(target)` of hidden states `[N, D]` under the softmax of their products with `weight` `[V, D]`; targets `[N]`,
 /// int64, below 0 where there is none. A scalar, fp32; no more than a chunk's logits are ever held.
-#[must_use]
 pub fn sum_log_probs(hidden: &Tensor, weight: &Tensor, targets: &Tensor) -> Tensor {
     if !has_kernel(hidden) {
         return composed::sum_log_probs(hidden, weight, targets);

@@ -24,7 +24,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-constexpr int64_t kChunkBytes = 48 << 20;  // of fp32 logits
+constexpr int64_t kChunkBytes = 24 << 20;  // of fp32 logits
 constexpr int64_t kIgnored = -100;
 
 LT_CLONES float max_of(const float* logits, int64_t count) {

@@ -1,5 +1,6 @@
 // silu(g) ⊙ u (Shazeer 2020) of gates and values side by side.
 #include "../abi.h"
+#include "../product.h"
 #include "rows.h"
 #include "simd.h"
 
@@ -30,43 +31,73 @@ LT_CLONES void backward_row(const float* gates, const float* values, const float
   }
 }
 
+int64_t half_width(const at::Tensor& both) { return both.size(-1) / 2; }
+
+at::Tensor gated(const at::Tensor& both) {
+  const int64_t width = half_width(both), rows = width ? both.numel() / (2 * width) : 0;
+  auto shape = both.sizes().vec();
+  shape.back() = width;
+  auto out = at::empty(shape, both.options());
+  at::parallel_for(0, rows, grain(width), [&](int64_t first, int64_t last) {
+    RowReader read(both, 2 * width);
+    RowWriter write(out, width);
+    for (int64_t row = first; row < last; ++row) {
+      const float* gates = read.read(row);
+      forward_row(gates, gates + width, write.begin(row), width);
+      write.done(row);
+    }
+  });
+  return out;
+}
+
+at::Tensor gated_backward(const at::Tensor& both, const at::Tensor& dout) {
+  const int64_t width = half_width(both), rows = width ? both.numel() / (2 * width) : 0;
+  auto dboth = at::empty_like(both);
+  at::parallel_for(0, rows, grain(width), [&](int64_t first, int64_t last) {
+    RowReader read(both, 2 * width), read_dout(dout, width);
+    RowWriter write(dboth, 2 * width);
+    for (int64_t row = first; row < last; ++row) {
+      const float* gates = read.read(row);
+      float* dgates = write.begin(row);
+      backward_row(gates, gates + width, read_dout.read(row), dgates, dgates + width, width);
+      write.done(row);
+    }
+  });
+  return dboth;
+}
+
 struct SwiGlu : Function<SwiGlu> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& both_in) {
     at::AutoDispatchBelowADInplaceOrView no_views;
     const auto both = both_in.contiguous();
-    const int64_t width = both.size(-1) / 2, rows = width ? both.numel() / (2 * width) : 0;
-    auto shape = both.sizes().vec();
-    shape.back() = width;
-    auto out = at::empty(shape, both.options());
-    at::parallel_for(0, rows, grain(width), [&](int64_t first, int64_t last) {
-      RowReader read(both, 2 * width);
-      RowWriter write(out, width);
-      for (int64_t row = first; row < last; ++row) {
-        const float* gates = read.read(row);
-        forward_row(gates, gates + width, write.begin(row), width);
-        write.done(row);
-      }
-    });
     context->save_for_backward({both});
-    return out;
+    return gated(both);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
-    const auto both = context->get_saved_variables()[0];
-    const auto dout = grads[0].contiguous();
-    const int64_t width = both.size(-1) / 2, rows = width ? both.numel() / (2 * width) : 0;
-    auto dboth = at::empty_like(both);
-    at::parallel_for(0, rows, grain(width), [&](int64_t first, int64_t last) {
-      RowReader read(both, 2 * width), read_dout(dout, width);
-      RowWriter write(dboth, 2 * width);
-      for (int64_t row = first; row < last; ++row) {
-        const float* gates = read.read(row);
-        float* dgates = write.begin(row);
-        backward_row(gates, gates + width, read_dout.read(row), dgates, dgates + width, width);
-        write.done(row);
-      }
-    });
-    return {dboth};
+    return {gated_backward(context->get_saved_variables()[0], grads[0].contiguous())};
+  }
+};
+
+// The product that follows: its input is not kept, as it is soon computed again.
+struct GatedLinear : Function<GatedLinear> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& both_in, const at::Tensor& weight) {
+    at::AutoDispatchBelowADInplaceOrView no_views;
+    const auto both = both_in.contiguous();
+    context->save_for_backward({both, weight});
+    auto shape = both.sizes().vec();
+    shape.back() = weight.size(0);
+    return product(gated(both).view({-1, half_width(both)}), weight.t()).view(shape);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    const auto saved = context->get_saved_variables();
+    const auto &both = saved[0], &weight = saved[1];
+    const auto dy = grads[0].reshape({-1, weight.size(0)});
+    variable_list out(2);
+    if (context->needs_input_grad(0)) out[0] = gated_backward(both, product(dy, weight));
+    if (context->needs_input_grad(1)) out[1] = product(dy.t(), gated(both).view({-1, half_width(both)}));
+    return out;
   }
 };
 
@@ -77,6 +108,11 @@ extern "C" {
 // Gates and values [.., 2F], fp32 or bf16: [.., F].
 char* lt_swiglu(const at::Tensor* both, at::Tensor** out) {
   return guarded([&] { *out = new at::Tensor(SwiGlu::apply(*both)); });
+}
+
+// The same, times a matrix [out, F] of the same kind: [.., out].
+char* lt_gated_linear(const at::Tensor* both, const at::Tensor* weight, at::Tensor** out) {
+  return guarded([&] { *out = new at::Tensor(GatedLinear::apply(*both, *weight)); });
 }
 
 }  // extern "C"
