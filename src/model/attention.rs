@@ -25,6 +25,8 @@ pub(super) enum Sight {
     Before(Rotation),
     /// Those before it in its document; the documents, of these lengths, lie one after another in the only row.
     BeforeInDocument(Rotation, Vec<i64>),
+    /// Those that a mask [B, 1, S, S] lets it see.
+    Masked(Rotation, Tensor),
 }
 
 impl Sight {
@@ -35,6 +37,7 @@ impl Sight {
             Self::BeforeInDocument(rotation, lengths) => {
                 Self::BeforeInDocument(rotation.share(), lengths.clone())
             }
+            Self::Masked(rotation, mask) => Self::Masked(rotation.share(), mask.shallow_clone()),
         }
     }
 }
@@ -93,14 +96,15 @@ impl Attention {
     /// [B, S, D] to [B, S, D].
     pub(super) fn forward(&self, x: &Tensor, sight: &Sight, pass: Pass) -> Tensor {
         match sight {
-            Sight::Before(rotation) => self.causal(x, rotation, pass),
+            Sight::Before(rotation) => self.rows(x, rotation, None, pass),
+            Sight::Masked(rotation, mask) => self.rows(x, rotation, Some(mask), pass),
             Sight::BeforeInDocument(rotation, lengths) => self.packed(x, rotation, lengths, pass),
         }
     }
 
-    fn causal(&self, x: &Tensor, rotation: &Rotation, pass: Pass) -> Tensor {
+    fn rows(&self, x: &Tensor, rotation: &Rotation, mask: Option<&Tensor>, pass: Pass) -> Tensor {
         let [q, k, v] = self.project(x, rotation, pass);
-        self.finish(&self.attend(&q, &k, &v, None), pass)
+        self.finish(&self.attend(&q, &k, &v, mask), pass)
     }
 
     fn packed(&self, x: &Tensor, rotation: &Rotation, lengths: &[i64], pass: Pass) -> Tensor {
@@ -111,18 +115,6 @@ impl Attention {
             .map(|((q, k), v)| self.attend(q, k, v, None))
             .collect();
         self.finish(&Tensor::cat(&attended, 2), pass)
-    }
-
-    /// Whole rows, each token seeing what the mask [B, 1, S, S] lets it: [B, S, D] to [B, S, D].
-    pub(super) fn masked(
-        &self,
-        x: &Tensor,
-        rotation: &Rotation,
-        mask: &Tensor,
-        pass: Pass,
-    ) -> Tensor {
-        let [q, k, v] = self.project(x, rotation, pass);
-        self.finish(&self.attend(&q, &k, &v, Some(mask)), pass)
     }
 
     /// Tokens that follow those in the cache, which takes them in: [B, T, D] to [B, T, D].

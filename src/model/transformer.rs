@@ -152,10 +152,7 @@ impl Transformer {
             }
             Layout::Branched(branches) => {
                 let rotation = self.rope.at(&branches.positions);
-                let mask = branches.mask();
-                self.blocks(embedded, pass, |attention, x| {
-                    attention.masked(x, &rotation, &mask, pass)
-                })
+                self.blocks(embedded, &Sight::Masked(rotation, branches.mask()), pass)
             }
         }
     }

@@ -15,7 +15,6 @@ type Function<const N: usize> = Box<dyn Fn(&[Tensor]) -> [Tensor; N] + Send>;
 ///
 /// # Panics
 /// Where the function does.
-#[must_use]
 pub fn recompute<const N: usize>(
     inputs: &[Tensor],
     weights: &[Tensor],

@@ -30,7 +30,7 @@ pub struct ValidationLoss {
 
 impl ValidationLoss {
     pub(super) fn record(self, step: u64) -> Record {
-        let owned = |(name, value): (&str, f64)| (name.into(), value);
+        let owned = |(name, value): (&'static str, f64)| (name.into(), value);
         Record {
             step,
             split: Split::Val,
