@@ -72,12 +72,17 @@ fn recipes_for_data_say_what_they_take() {
         .unwrap()
         .map(Result::unwrap)
         .collect();
-    assert!(files.len() >= 2);
+    assert!(files.len() >= 6);
     for file in files {
         let name = file.file_name().unwrap().to_str().unwrap();
         let text = fs::read_to_string(&file).unwrap();
-        let command = format!("prep-data pretrain --config configs/data/{name}");
-        for part in [command.as_str(), "# Tokens ", "# Download ", "# Disk "] {
+        let verbs = ["pretrain", "instruct", "preference"];
+        let command = |verb| format!("prep-data {verb} --config configs/data/{name}\n");
+        assert!(
+            verbs.iter().any(|verb| text.contains(&command(verb))),
+            "{name}"
+        );
+        for part in ["# Tokens ", "# Download ", "# Disk "] {
             assert!(text.contains(part), "{name}: {part}");
         }
         let config = load(&file);

@@ -2,6 +2,7 @@
 
 mod bases;
 mod benchmarks;
+mod chats;
 mod connections;
 mod datasets;
 mod hostile;

@@ -1,4 +1,4 @@
-"""usage: kills.py TOKENIZER: prepares the same text uninterrupted and killed ten times, and compares the folders."""
+"""usage: kills.py TOKENIZER VERB: prepares the same rows uninterrupted and killed ten times, and compares the folders."""
 
 import hashlib
 import json
@@ -12,14 +12,29 @@ import time
 KILLS = 10
 random.seed()
 words = [f"word{i}" for i in range(5000)]
+verb = sys.argv[2]
+
+
+def say(most):
+    return " ".join(random.choices(words, k=random.randint(1, most)))
+
+
+def row():
+    if verb == "pretrain":
+        return {"text": say(400)}
+    if verb == "instruct":
+        return {"messages": [{"role": role, "content": say(100)} for role in ("user", "assistant") * 2]}
+    return {"prompt": say(130), "chosen": say(130), "rejected": say(130)}
+
+
 with open("input.jsonl", "w") as file:
     for _ in range(120_000):
-        file.write(json.dumps({"text": " ".join(random.choices(words, k=random.randint(1, 400)))}) + "\n")
+        file.write(json.dumps(row()) + "\n")
 print(f"input of {os.path.getsize('input.jsonl') / 1e6:.0f} MB")
 
 
 def start(out, workers):
-    command = [os.environ["LLAMA_TRAIN"], "prep-data", "pretrain", "--input", "input.jsonl", "--out", out]
+    command = [os.environ["LLAMA_TRAIN"], "prep-data", verb, "--input", "input.jsonl", "--out", out]
     command += ["--tokenizer", sys.argv[1], "--workers", str(workers), "--shard-tokens", "2000000"]
     command += ["--val-fraction", "0.05", "--set", "tokenizer.backend=stable"]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

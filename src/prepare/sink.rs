@@ -14,7 +14,7 @@ use crate::data::{
     Split,
     manifest::{ExampleCounts, SplitEntry},
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::{
     collections::{BTreeMap, HashSet},
     ops::ControlFlow,
@@ -155,6 +155,7 @@ impl<'a> Sink<'a> {
                 return Ok(ControlFlow::Break(()));
             }
         }
+        self.check_patience()?;
         if batch.is_complete && self.noted.elapsed() >= NOTE_EVERY {
             self.note()?;
         }
@@ -200,6 +201,18 @@ impl<'a> Sink<'a> {
                 self.patience.bear(bad_rows, origin, reason)?;
             }
         }
+        Ok(())
+    }
+
+    /// The reader knows of those alone that it could not read.
+    fn check_patience(&self) -> Result<()> {
+        let bad_rows = self.place.total().bad_rows + self.refused;
+        let allowed = self.patience.max_bad_rows;
+        ensure!(
+            self.refused == 0 || bad_rows <= allowed,
+            "{bad_rows} malformed rows in all (see above); correct them, or allow more with --max-bad-rows \
+             (prepare.max_bad_rows is {allowed})"
+        );
         Ok(())
     }
 

@@ -195,6 +195,17 @@ fn what_the_template_refuses_is_a_bad_row() {
         message.contains("a.jsonl:2: malformed row: the chat template refuses this conversation"),
         "{message}"
     );
+    // Also where rows that cannot be read come much later.
+    let mut later = Case::conversations(&[]);
+    let refused =
+        json!({"messages": [turn("user", "Hi"), turn("user", "Hi"), turn("assistant", "Ho")]});
+    let many = vec![json!({"prompt": "long ".repeat(2000), "completion": "Ho"}); 100];
+    let rows = [vec![refused], many, vec![json!({"messages": null})]].concat();
+    let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    fs::write(later.dir.path().join("input/a.jsonl"), lines).unwrap();
+    later.config.max_bad_rows = 1;
+    let message = run(&later).unwrap_err();
+    assert!(message.contains("2 malformed rows in all"), "{message}");
     case.config.max_bad_rows = 2;
     assert_eq!(run(&case).unwrap()["bad_rows"], 2);
     assert_eq!(case.masked(Split::Train).len(), 2);

@@ -156,6 +156,10 @@ fn every_form_of_a_conversation_is_the_same() {
         json!({"instruction": "Who?", "input": "You.", "output": answered, "system": system}),
         json!({"instruction": asked, "input": "", "output": answered, "system": system}),
         json!({"question": asked, "answer": answered, "system": system}),
+        json!({
+            "prompt": turns(ours, ["role", "content"]).as_array().unwrap()[..2],
+            "completion": [{"role": "assistant", "content": answered}]
+        }),
     ];
     let mut case = Case::conversations(&rows);
     case.run().unwrap();
@@ -172,7 +176,7 @@ fn every_form_of_a_conversation_is_the_same() {
     let summary = case.run().unwrap();
     assert_eq!(
         (&summary["documents"], &summary["duplicate_documents"]),
-        (&json!(1), &json!(8))
+        (&json!(1), &json!(9))
     );
     let named = [json!({"talk": turns(shared, ["from", "value"]), "messages": "no list"})];
     let mut case = Case::conversations(&named);

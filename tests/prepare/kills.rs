@@ -5,18 +5,23 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Some seconds of work for the slowest way to encode.
-const DOCUMENTS: usize = 9000;
+const DOCUMENTS: usize = 5000;
 
-/// Rows that every verb can read as its own.
+/// Rows that every verb can read as its own; of some, nothing is to be learned by two of them.
 fn input() -> Vec<u8> {
     let row = |index: usize| {
         let text = format!("Document {index} says: it's the {index}th of many.\n").repeat(30);
-        let whole = format!("{text}{text}");
-        let row = serde_json::json!({"text": whole, "prompt": text, "completion": text, "chosen": whole, "rejected": text});
+        let (whole, answer) = (
+            format!("{text}{text}"),
+            if index.is_multiple_of(7) { "" } else { &text },
+        );
+        let row = serde_json::json!({
+            "text": whole, "prompt": text, "completion": answer, "chosen": whole, "rejected": answer
+        });
         format!("{row}\n")
     };
     (0..DOCUMENTS)
-        .map(|index| index % 8000)
+        .map(|index| index % 4500)
         .map(row)
         .collect::<String>()
         .into_bytes()
@@ -33,6 +38,8 @@ fn prepare(case: &Case, verb: &str, workers: u32, out: &str) -> Child {
             "0.1",
             "--dedup",
             "exact",
+            "--max-documents",
+            "4900",
         ])
         .args([
             "--set",
@@ -61,7 +68,7 @@ fn noted(dir: &Path) -> Option<u64> {
 
 #[test]
 fn killed_and_continued_it_is_byte_identical() {
-    for verb in ["pretrain", "instruct", "preference"] {
+    for verb in ["pretrain", "instruct"] {
         killed_and_continued(verb);
     }
 }
@@ -113,7 +120,7 @@ fn killed_and_continued(verb: &str) {
 #[test]
 fn a_shard_finished_after_the_note_is_taken_up_again() {
     let case = Case::new(&[("a.jsonl", &input())]);
-    let mut child = prepare(&case, "instruct", 2, "out");
+    let mut child = prepare(&case, "preference", 2, "out");
     let out = case.out();
     while noted(&out).is_none() {
         assert!(
@@ -126,7 +133,7 @@ fn a_shard_finished_after_the_note_is_taken_up_again() {
     child.wait().unwrap();
     let marker = fs::read(out.join("preparing.json")).unwrap();
     assert!(
-        prepare(&case, "instruct", 2, "out")
+        prepare(&case, "preference", 2, "out")
             .wait()
             .unwrap()
             .success()
@@ -135,7 +142,7 @@ fn a_shard_finished_after_the_note_is_taken_up_again() {
     fs::write(out.join("preparing.json"), marker).unwrap();
     fs::remove_file(out.join("manifest.json")).unwrap();
     assert!(
-        prepare(&case, "instruct", 1, "out")
+        prepare(&case, "preference", 1, "out")
             .wait()
             .unwrap()
             .success()

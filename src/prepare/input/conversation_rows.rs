@@ -99,18 +99,23 @@ pub(super) fn turns(row: &Map<String, Value>, messages_field: &str) -> Result<Ex
 }
 
 fn columns(row: &Map<String, Value>, prompt: &str, answer: &str) -> Result<Vec<Message>, String> {
-    let mut asked = json_fields::text(&row[prompt], prompt)?.to_owned();
+    let mut turns = said_by("user", &row[prompt], prompt)?;
     let input = row.get(INPUT.1).filter(|_| prompt == INPUT.0);
-    if let Some(Value::String(input)) = input
+    if let (Some(Value::String(input)), Some(asked)) = (input, turns.last_mut())
         && !input.trim().is_empty()
     {
-        asked = format!("{asked}\n\n{input}");
+        asked.content = format!("{}\n\n{input}", asked.content);
     }
-    let answered = json_fields::text(&row[answer], answer)?;
-    Ok(vec![
-        Message::new("user", &asked),
-        Message::new(ASSISTANT, answered),
-    ])
+    turns.extend(said_by(ASSISTANT, &row[answer], answer)?);
+    Ok(turns)
+}
+
+/// A text that somebody says, or a list of turns.
+fn said_by(role: &str, value: &Value, name: &str) -> Result<Vec<Message>, String> {
+    match value {
+        Value::Array(_) => list_of_turns(value, name),
+        _ => Ok(vec![Message::new(role, json_fields::text(value, name)?)]),
+    }
 }
 
 /// With what a field beside the turns has the system say, where they do not begin with it themselves.
