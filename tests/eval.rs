@@ -132,3 +132,53 @@ fn requests_that_cannot_be_scored_say_why() {
         "no adapter_config.json here",
     );
 }
+
+/// The manifest knows how many bytes of text the tokens were.
+#[test]
+fn the_loss_is_also_told_per_byte_of_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let [checkpoint, tokenizer] =
+        ["1_checkpoints/b_gqa_tied", "tokenizer"].map(|file| fixture(file).display().to_string());
+    fs::write(
+        dir.path().join("text.txt"),
+        "Der Bär frißt Honig. ".repeat(40),
+    )
+    .unwrap();
+    let prepared = [
+        "--tokenizer",
+        &tokenizer,
+        "--out",
+        "data",
+        "--val-fraction",
+        "0",
+    ];
+    llama_train(dir.path())
+        .args(["prep-data", "pretrain", "--input", "text.txt"])
+        .args(prepared)
+        .assert()
+        .success();
+    let scored = ["--tasks", "loss", "--data", "data", "--split", "train"];
+    let outcome = llama_train(dir.path())
+        .args([
+            "eval",
+            "--json",
+            "--seq-len",
+            "32",
+            "--checkpoint",
+            &checkpoint,
+        ])
+        .args(scored)
+        .assert()
+        .success();
+    let said: Value = serde_json::from_slice(&outcome.get_output().stdout).unwrap();
+    let manifest = fs::read_to_string(dir.path().join("data/manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    let entry = &manifest["splits"]["train"];
+    let [bytes, tokens] = ["text_bytes", "tokens"].map(|name| entry[name].as_f64().unwrap());
+    assert_eq!(bytes, 40.0 * 23.0);
+    let [loss, bits] = ["loss", "bits_per_byte"].map(|name| said["loss"][name].as_f64().unwrap());
+    assert!(
+        (bits - loss / 2_f64.ln() * tokens / bytes).abs() < 1e-9,
+        "{said}"
+    );
+}

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# 500 HellaSwag-like items on a 26M model, 2 threads: llama-train and lm-eval (hf) in turns; at least 3 times as fast
+# 500 HellaSwag-like items on a 22M model, 2 threads: llama-train and lm-eval (hf) in turns; at least 3 times as fast
 . scripts/lm_eval_env.sh
 scripts=$(readlink -f scripts)
 cd "$WORK"
 python3 "$scripts/proofs/eval_speed_items.py" text.txt items.jsonl
-"$LLAMA_TRAIN" prep-data tokenizer --input text.txt --vocab-size 16000 --out trained 2>/dev/null
+"$LLAMA_TRAIN" prep-data tokenizer --input text.txt --vocab-size 10000 --out trained 2>/dev/null
 "$LLAMA_TRAIN" prep-data pretrain --input text.txt --tokenizer trained --out data >/dev/null 2>&1
 "$LLAMA_TRAIN" pretrain --set data.path=data --set run.name=model --set train.max_steps=1 --set train.seq_len=512 \
   --set train.micro_batch_size=2 --set model.dim=384 --set model.n_layers=8 --set model.n_heads=6 --set model.ffn_hidden_dim=1024 \
