@@ -1,6 +1,7 @@
 //! What a training verb says at its end.
 
 use super::Output;
+use crate::tokenizer::PromptStyle;
 use crate::train::{Stopped, Summary, TrainState};
 use anyhow::Result;
 use serde_json::json;
@@ -8,7 +9,12 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// The contract's JSON object, and the same in words with what to try next.
-pub(super) fn output(run_dir: &Path, state: &TrainState, summary: &Summary) -> Result<Output> {
+pub(super) fn output(
+    run_dir: &Path,
+    prompts: &PromptStyle,
+    state: &TrainState,
+    summary: &Summary,
+) -> Result<Output> {
     let (stopped, exit_code) = match summary.stopped {
         Stopped::MaxSteps => ("max_steps", 0),
         Stopped::EarlyStopping => ("early_stopping", 0),
@@ -39,7 +45,7 @@ pub(super) fn output(run_dir: &Path, state: &TrainState, summary: &Summary) -> R
     }
     write!(text, ", {:.0} s", summary.elapsed.as_secs_f64())?;
     if let Some(checkpoint) = &checkpoint {
-        let next = next_step(summary.stopped, checkpoint);
+        let next = next_step(summary.stopped, checkpoint, prompts);
         write!(text, "\ncheckpoint: {}\nnext: {next}", checkpoint.display())?;
     }
     Ok(Output {
@@ -57,13 +63,17 @@ fn checkpoint(run_dir: &Path, summary: &Summary) -> Option<PathBuf> {
 }
 
 /// What to do now; a command that works when pasted, as it names this program as it was started.
-fn next_step(stopped: Stopped, checkpoint: &Path) -> String {
+fn next_step(stopped: Stopped, checkpoint: &Path, prompts: &PromptStyle) -> String {
     if let Stopped::Signal(_) = stopped {
         return "the same command with --resume goes on".to_owned();
     }
     let program = std::env::args().next();
+    let how = match prompts {
+        PromptStyle::Text => "--prompt 'def '",
+        PromptStyle::Chat { .. } => "--chat --interactive",
+    };
     format!(
-        "{} generate --checkpoint {} --prompt 'def '",
+        "{} generate --checkpoint {} {how}",
         program.as_deref().unwrap_or("llama-train"),
         checkpoint.display(),
     )

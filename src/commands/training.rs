@@ -226,7 +226,7 @@ where
     let reporting = reporting(request, rendezvous.launch())?;
     rendezvous.rank_zero_first("wandb key", || reporting.check())?;
     let device = prepare_device(&parts.config.run, rendezvous.launch())?;
-    let folder = parts.folder.clone();
+    let (folder, prompts) = (parts.folder.clone(), parts.prompts.clone());
     let max_steps = parts.plan.max_steps;
     rendezvous.rank_zero_first("run folder", || {
         if is_first {
@@ -249,8 +249,8 @@ where
         trainer.sinks.extend(boxed);
     }
     let summary = trainer.run();
-    let output =
-        summary.and_then(|summary| summary::output(folder.path(), &trainer.state, &summary));
+    let output = summary
+        .and_then(|summary| summary::output(folder.path(), &prompts, &trainer.state, &summary));
     finish(&mut trainer.sinks, &output);
     output
 }

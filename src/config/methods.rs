@@ -1,7 +1,7 @@
 //! What must hold in the sections of methods.
 
-use super::method_sections::{DistillConfig, DpoConfig};
-use super::{DpoLoss, Problem};
+use super::method_sections::{DistillConfig, DpoConfig, EvalConfig};
+use super::{DpoLoss, Problem, did_you_mean};
 
 /// Margin of SimPO as a part of beta (Meng et al. 2024, section 4).
 const SIMPO_GAMMA_TO_BETA: f64 = 0.5;
@@ -89,6 +89,28 @@ impl DistillConfig {
         }
         if self.top_k == 0 {
             problems.push(("distill.top_k", "must be at least 1".to_owned()));
+        }
+        problems
+    }
+}
+
+impl EvalConfig {
+    /// Every value that cannot be, by key. The names of tasks are known to those who do them: without any, none is
+    /// checked.
+    pub(super) fn problems(&self, known: &[&str]) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.batch_tokens == 0 {
+            problems.push(("eval.batch_tokens", "must be at least 1".to_owned()));
+        }
+        let tasks = self.tasks.iter().map(|name| ("eval.tasks", name));
+        let data = self.task_data.keys().map(|name| ("eval.task_data", name));
+        for (key, name) in tasks.chain(data) {
+            if !known.is_empty() && !known.contains(&name.as_str()) {
+                let hint = did_you_mean(name, known.iter().copied());
+                let known = known.join(", ");
+                let message = format!("there is no task {name:?}{hint} (known: {known})");
+                problems.push((key, message));
+            }
         }
         problems
     }

@@ -3,7 +3,7 @@
 use super::hub_keys;
 use super::presets::{PRESETS, preset};
 use super::{
-    Config, DistConfig, EvalConfig, ModelSection, OptimConfig, PrepareConfig, Problem, TrainConfig,
+    Config, DistConfig, ModelSection, OptimConfig, PrepareConfig, Problem, TrainConfig,
     did_you_mean,
 };
 use crate::bad_request;
@@ -24,32 +24,10 @@ pub(super) fn problems(config: &Config, tasks: &[&str]) -> Result<Vec<Problem>> 
     dist(&config.dist, &mut problems);
     problems.extend(hub_keys::problems(config));
     problems.extend(config.lora.problems());
-    eval(&config.eval, tasks, &mut problems);
+    problems.extend(config.eval.problems(tasks));
     problems.extend(config.dpo.problems());
     problems.extend(config.distill.problems());
     Ok(problems)
-}
-
-/// Names of tasks are known to those who do them: without any, none is checked.
-fn eval(config: &EvalConfig, known: &[&str], problems: &mut Vec<Problem>) {
-    require(
-        problems,
-        "eval.batch_tokens",
-        config.batch_tokens > 0,
-        "must be at least 1",
-    );
-    let tasks = config.tasks.iter().map(|name| ("eval.tasks", name));
-    let data = config.task_data.keys().map(|name| ("eval.task_data", name));
-    for (key, name) in tasks.chain(data) {
-        if !known.is_empty() && !known.contains(&name.as_str()) {
-            let hint = did_you_mean(name, known.iter().copied());
-            let known = known.join(", ");
-            problems.push((
-                key,
-                format!("there is no task {name:?}{hint} (known: {known})"),
-            ));
-        }
-    }
 }
 
 fn dist(config: &DistConfig, problems: &mut Vec<Problem>) {

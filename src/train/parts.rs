@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use tch::{Device, Kind, nn};
+use tch::{Device, Kind, Tensor, nn};
 
 /// What a verb has found out before a device is touched.
 pub struct Parts<'a, D> {
@@ -129,6 +129,10 @@ impl<D: Dataset> Parts<'_, D> {
             .with_recompute(self.config.train.activation_checkpointing);
         if options.lora.is_some() {
             weights::freeze_base(&store);
+            let trained = store.trainable_variables();
+            let trained = trained.iter().filter(|weight| weight.requires_grad());
+            let trained: usize = trained.map(Tensor::numel).sum();
+            log::info!("lora    {trained} parameters are trained");
         }
         Ok((store, model))
     }
