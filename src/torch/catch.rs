@@ -48,7 +48,7 @@ fn explain(panic: &str) -> anyhow::Error {
             "{text}\nThe device is out of memory: lower train.micro_batch_size (total_batch_tokens may stay) or train.seq_len"
         )
     } else {
-        anyhow!("libtorch: {text}")
+        anyhow!("libtorch: {}", text.trim_start_matches("libtorch: "))
     }
 }
 

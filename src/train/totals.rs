@@ -28,18 +28,21 @@ pub(super) struct Means {
 }
 
 impl Totals {
-    /// Takes in a batch.
-    pub(super) fn add(&mut self, sums: &LossSum, counts: Counts) {
+    /// Takes in a batch; the device is waited for once.
+    pub(super) fn add(&mut self, sums: &LossSum, counts: Counts) -> Result<()> {
         let all = || sums.loss.iter().chain(&sums.metrics);
         if self.terms.is_empty() {
             self.terms = all().map(|sum| (sum.name, sum.per)).collect();
             self.of_loss = sums.loss.len();
             self.clear();
         }
-        for (total, sum) in self.sums.iter_mut().zip(all()) {
-            *total += sum.value.double_value(&[]);
+        let values: Vec<Tensor> = all().map(|sum| sum.value.to_kind(Kind::Double)).collect();
+        let values = Vec::<f64>::try_from(&Tensor::stack(&values, 0))?;
+        for (total, value) in self.sums.iter_mut().zip(values) {
+            *total += value;
         }
         self.counts += counts;
+        Ok(())
     }
 
     /// Forgets the numbers, but not their names.

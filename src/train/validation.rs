@@ -80,8 +80,7 @@ impl<D: Dataset> Validation<D> {
             let indices: Vec<u64> = (first..self.rows.min(first + size)).collect();
             let batch = self.dataset.collate(&indices)?.to_device(device);
             let sums = objective.loss_sum(model, &batch, Pass::Eval);
-            totals.add(&sums, batch.counts());
-            Ok(())
+            totals.add(&sums, batch.counts())
         };
         let mut totals = Totals::default();
         let mut first = group.rank() * size;
