@@ -3,10 +3,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/libtorch.sh
-for script in scripts/*.sh scripts/llama-train scripts/prove scripts/proofs/*.sh .ci/run; do
+for script in scripts/*.sh scripts/llama-train scripts/prove scripts/proofs/*.sh scripts/recipes/*.sh .ci/run; do
   bash -n "$script"
 done
-python3 -c 'import ast, sys; [ast.parse(open(file).read(), file) for file in sys.argv[1:]]' scripts/*.py scripts/proofs/*.py
+python3 -c 'import ast, sys; [ast.parse(open(file).read(), file) for file in sys.argv[1:]]' scripts/*.py scripts/proofs/*.py scripts/recipes/*.py
 cargo fmt --check
 cargo clippy --release --locked --all-targets -- -D warnings
 cargo test --release --locked "$@"

@@ -3,9 +3,9 @@
 # tokens, same seeds. Prints both validation losses for each of three seeds, in nats a token, and fails where the teacher is no
 # help.
 #
-#   scripts/distill_half.sh [FOLDER]    in which data and runs are kept (default: here)
+#   scripts/recipes/distill_half.sh [FOLDER]    in which data and runs are kept (default: here)
 set -euo pipefail
-root=$(dirname "$(dirname "$(readlink -f "$0")")")
+root=$(dirname "$(dirname "$(dirname "$(readlink -f "$0")")")")
 binary=${LLAMA_TRAIN:-"$root/scripts/llama-train"}
 config="$root/configs/distill/half.toml"
 cd "${1:-.}"
