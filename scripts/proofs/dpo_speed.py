@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-PAIRS, BATCH, WARM_UP, ROUNDS = 56, 4, 2, 3
+PAIRS, BATCH, WARM_UP, ROUNDS = 32, 4, 2, 3
 VOCAB, LONGEST = 32000, 352
 FACTOR = 1.5
 
