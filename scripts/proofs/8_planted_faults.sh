@@ -14,7 +14,7 @@ plant dpo::each_pair src/objective/pair_loss.rs 's|sum / (1.0 - 2.0 \* smoothing
   "robust DPO is not divided"
 plant dpo::further src/objective/pair_loss.rs 's/(margin() - config.simpo_margin())/margin()/' \
   "SimPO asks for no margin"
-plant dpo::how_the_batch src/objective/dpo.rs 's/per: Per::Example/per: Per::Target/' \
+plant dpo::losses src/objective/dpo.rs 's/per: Per::Example/per: Per::Target/' \
   "a loss over pairs is divided by tokens"
 plant distill::losses src/objective/distill.rs 's/ \* temperature.powi(2)//' \
   "the divergence is not multiplied by the square of the temperature"
