@@ -1,10 +1,21 @@
-# Sourced after libtorch.sh: a Python environment with the trainers that ours is timed beside, exported as BENCH_PYTHON; it
-# uses the torch that is built against.
+# Sourced after libtorch.sh: a Python environment with the trainers that ours is timed beside, and the torch that is built
+# against, exported as BENCH_PYTHON. litgpt asks for older packages than transformers does, so it comes without its own.
 
-. scripts/reference_env.sh
-BENCH_PYTHON="$REFERENCE_PYTHON"
+bench_env="${XDG_CACHE_HOME:-$HOME/.cache}/llama-train/bench-1"
+BENCH_PYTHON="$bench_env/bin/python"
 export BENCH_PYTHON
-"$BENCH_PYTHON" -c 'import litgpt' 2>/dev/null || {
-  "$BENCH_PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps 'litgpt==0.5.13' >&2
-  "$BENCH_PYTHON" -m pip install --quiet --disable-pip-version-check lightning jsonargparse >&2
+
+make_bench_env() {
+  local torch_site
+  torch_site=$(python3 -c 'import importlib.util, pathlib; print(pathlib.Path(importlib.util.find_spec("torch").origin).parents[1])')
+  rm -rf "$bench_env"
+  python3 -m venv "$bench_env"
+  "$BENCH_PYTHON" -c 'import site; print(site.getsitepackages()[0])' | while read -r site; do
+    echo "$torch_site" >"$site/torch.pth" # its packages, not a second copy of them
+  done
+  "$bench_env/bin/pip" install --quiet --disable-pip-version-check 'transformers==5.23.0' lightning jsonargparse numpy || return 1
+  "$bench_env/bin/pip" install --quiet --disable-pip-version-check --no-deps 'litgpt==0.5.13' || return 1
+  touch "$bench_env/.complete"
 }
+
+[ -e "$bench_env/.complete" ] || make_bench_env >&2
