@@ -13,7 +13,7 @@ make_bench_env() {
   "$BENCH_PYTHON" -c 'import site; print(site.getsitepackages()[0])' | while read -r site; do
     echo "$torch_site" >"$site/torch.pth" # its packages, not a second copy of them
   done
-  "$bench_env/bin/pip" install --quiet --disable-pip-version-check 'transformers==5.23.0' lightning jsonargparse numpy || return 1
+  "$bench_env/bin/pip" install --quiet --disable-pip-version-check 'transformers==5.23.0' lightning jsonargparse numpy psutil || return 1
   "$bench_env/bin/pip" install --quiet --disable-pip-version-check --no-deps 'litgpt==0.5.13' || return 1
   touch "$bench_env/.complete"
 }
