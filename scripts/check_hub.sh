@@ -11,13 +11,7 @@ if [ -z "${LLAMA_TRAIN:-}" ]; then
 fi
 export LLAMA_TRAIN
 
-clients="${XDG_CACHE_HOME:-$HOME/.cache}/llama-train/hub-clients-1"
-if [ ! -e "$clients/.complete" ]; then
-  rm -rf "$clients"
-  python3 -m venv "$clients"
-  "$clients/bin/pip" install --quiet 'huggingface_hub==2.4.0' 'datasets==5.2.0' 'tokenizers==0.23.3' >&2
-  touch "$clients/.complete"
-fi
+. scripts/python_env.sh hub_clients
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT # the server ends with its address
@@ -29,4 +23,4 @@ for _ in $(seq 300); do
   sleep 0.1
 done
 cd "$folder"
-HF_ENDPOINT=$(cat address) "$clients/bin/python" "$root/scripts/check_hub.py" "$root/tests/fixtures/tokenizer"
+HF_ENDPOINT=$(cat address) "$HUB_CLIENTS_PYTHON" "$root/scripts/check_hub.py" "$root/tests/fixtures/tokenizer"

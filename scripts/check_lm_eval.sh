@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/libtorch.sh
-. scripts/lm_eval_env.sh
+. scripts/python_env.sh lm_eval
 if [ -z "${LLAMA_TRAIN:-}" ]; then
   scripts/setup.sh
   LLAMA_TRAIN="${CARGO_TARGET_DIR:-target}/release/llama-train"

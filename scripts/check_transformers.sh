@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/libtorch.sh
-. scripts/reference_env.sh
+. scripts/python_env.sh reference
 scripts/setup.sh
 LLAMA_TRAIN=$(readlink -f "${CARGO_TARGET_DIR:-target}/release/llama-train")
 export LLAMA_TRAIN

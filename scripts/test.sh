@@ -12,7 +12,7 @@ cargo clippy --release --locked --all-targets -- -D warnings
 cargo test --release --locked "$@"
 [ $# -eq 0 ] || exit 0
 # Other people's programs open what ours writes, where their packages can be installed.
-if (. scripts/reference_env.sh); then
+if (. scripts/python_env.sh reference); then
   scripts/check_transformers.sh
 else
   echo "skipped: scripts/check_transformers.sh, as transformers and peft cannot be installed here" >&2

@@ -2,7 +2,7 @@
 # Tokens/s and memory beside transformers, compiled transformers, litgpt and bare matrix products, interleaved in one run: S, M
 peers=${BENCH_PEERS:-../shared/bench/bench_peers.py}
 [ -e "$peers" ] || { echo "no $peers: name the peers' benchmark with BENCH_PEERS"; exit 1; }
-. scripts/bench_env.sh
+. scripts/python_env.sh bench
 bench="$LLAMA_TRAIN bench --set run.device=cpu --set model.dim={dim} --set model.n_layers={layers} --set model.n_heads={heads} \
 --set model.n_kv_heads={kv_heads} --set model.vocab_size={vocab} --set model.ffn_hidden_dim={ffn} --set model.tie_embeddings=false \
 --set train.seq_len={seq} --set train.micro_batch_size={batch} --steps {steps} --warmup {warmup} --json"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Seconds to --help, to a configuration's error and to the first step of the quickstart, beside Python's imports
-. scripts/reference_env.sh
+. scripts/python_env.sh reference
 root=$PWD
 cd "$WORK"
 quickstart=("$LLAMA_TRAIN" pretrain --config "$root/configs/quickstart.toml" --set train.max_steps=1 --set validate.batches=1 --set generate.every=0)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # 200 steps on Tiny Shakespeare against transformers from our own step-0 folder, and our final folder opened by it
-. scripts/reference_env.sh
+. scripts/python_env.sh reference
 text=${TINYSHAKESPEARE:-../shared/data/tinyshakespeare.txt}
 [ -e "$text" ] || { echo "$text is not here; name it with TINYSHAKESPEARE=FILE"; exit 1; }
 text=$(readlink -f "$text")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # MB/s of prep-data on 60 MB or more of English beside Python's tiktoken and Hugging Face's tokenizers, ids compared
-. scripts/reference_env.sh
+. scripts/python_env.sh reference
 scripts=$(readlink -f scripts)
 corpus=${CORPUS:-${XDG_CACHE_HOME:-$HOME/.cache}/llama-train/debian-docs.jsonl}
 if [ ! -e "$corpus" ]; then # Debian's documentation packages, unpacked but not installed

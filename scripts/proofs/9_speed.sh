@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # 500 HellaSwag-like items on a 22M model, 2 threads: llama-train and lm-eval (hf) in turns; at least 3 times as fast
-. scripts/lm_eval_env.sh
+. scripts/python_env.sh lm_eval
 scripts=$(readlink -f scripts)
 cd "$WORK"
 python3 "$scripts/proofs/eval_speed_items.py" text.txt items.jsonl
