@@ -4,6 +4,7 @@ mod faults;
 mod groups;
 mod nodes;
 pub(crate) mod ranks;
+mod sharded;
 
 use crate::common::{column, fixture, metrics, stream_run};
 use llama_train::data::{DataLoader, LoaderState, Order, RandomTokens, Share};

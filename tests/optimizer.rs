@@ -40,6 +40,13 @@ fn assert_close(name: &str, ours: &Tensor, theirs: &Tensor) {
     assert!(off < 2e-6, "{name} is off by {off}");
 }
 
+/// What one process, which holds everything, has.
+fn whole_state(optimizer: &AdamW) -> HashMap<String, Tensor> {
+    let state = optimizer.state_tensors().into_iter();
+    let held = state.map(|tensor| (tensor.name, tensor.held.unwrap().tensor));
+    held.collect()
+}
+
 #[test]
 fn ten_clipped_steps_follow_torch() {
     let tensors = recorded();
@@ -60,7 +67,7 @@ fn ten_clipped_steps_follow_torch() {
             .step(&scalar(1e-2 * (step + 1) as f64), &clipped.non_finite)
             .unwrap();
     }
-    let state: HashMap<String, Tensor> = optimizer.state_tensors().into_iter().collect();
+    let state = whole_state(&optimizer);
     for index in 0..2 {
         assert_close(
             "weight",
@@ -92,7 +99,7 @@ fn a_step_without_a_finite_gradient_changes_nothing() {
     for index in 0..2 {
         assert!(store.variables()[&index.to_string()].equal(&tensors[&format!("start.{index}")]));
     }
-    for (name, tensor) in optimizer.state_tensors() {
+    for (name, tensor) in whole_state(&optimizer) {
         assert_eq!(
             tensor.abs().sum(Kind::Double).double_value(&[]),
             0.0,
@@ -105,11 +112,52 @@ fn a_step_without_a_finite_gradient_changes_nothing() {
 fn state_of_another_model_is_refused_by_name() {
     let tensors = recorded();
     let mut optimizer = AdamW::new(param_groups(&store(&tensors), 0.1), BETAS, 1e-8);
-    let mut state: HashMap<_, _> = optimizer.state_tensors().into_iter().collect();
+    let mut state = whole_state(&optimizer);
     state.insert("2.exp_avg".to_owned(), scalar(0.0));
-    let message = optimizer.load_state(state).unwrap_err().to_string();
+    let message = optimizer.load_state(state.into_iter().map(Ok)).unwrap_err();
+    let message = message.to_string();
     assert!(
         message.contains("2.exp_avg belongs to no parameter"),
         "{message}"
     );
+}
+
+/// The same gradients to weights in fp32 and to weights in bf16 with their remainders.
+#[test]
+fn weights_in_bf16_are_those_in_fp32_rounded() {
+    let mut tensors = recorded();
+    for tensor in tensors.values_mut() {
+        *tensor = tensor.to_kind(Kind::BFloat16).to_kind(Kind::Float);
+    }
+    let full = store(&tensors);
+    for tensor in tensors.values_mut() {
+        *tensor = tensor.to_kind(Kind::BFloat16);
+    }
+    let mut half = nn::VarStore::new(Device::Cpu);
+    half.set_kind(Kind::BFloat16);
+    for index in 0..2 {
+        let start = &tensors[&format!("start.{index}")];
+        let _ = half.root().var_copy(&index.to_string(), start);
+    }
+    let new = |store: &nn::VarStore| AdamW::new(param_groups(store, 0.1), BETAS, 1e-8);
+    let mut optimizers = [new(&full), new(&half)];
+    for step in 0..10 {
+        for (optimizer, store) in optimizers.iter_mut().zip([&full, &half]) {
+            optimizer.reset_grads().unwrap();
+            backward(store, |index| {
+                tensors[&format!("grad.{step}.{index}")].shallow_clone()
+            });
+            optimizer.step(&scalar(1e-4), &scalar(0.0)).unwrap();
+        }
+        for index in ["0", "1"] {
+            let (full, half) = (&full.variables()[index], &half.variables()[index]);
+            assert_eq!(half.kind(), Kind::BFloat16);
+            assert!(half.equal(&full.to_kind(Kind::BFloat16)), "step {step}");
+        }
+    }
+    let states = optimizers.each_ref().map(whole_state);
+    assert_eq!(states[1]["0.remainder"].kind(), Kind::Int16);
+    for (name, tensor) in &states[0] {
+        assert!(states[1][name].equal(tensor), "{name}");
+    }
 }

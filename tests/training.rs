@@ -58,10 +58,10 @@ fn accumulation_does_not_change_the_curve() {
     }
 }
 
-fn cut_twice(shuffle: &str) {
+fn cut_twice(setting: &str) {
     // Wider rows than the reference's, so that a step lasts long enough to be killed in.
     let settings = [
-        shuffle,
+        setting,
         "train.max_steps=40",
         "checkpoint.every=5",
         "train.total_batch_tokens=512",
@@ -78,6 +78,11 @@ fn a_killed_run_resumes_bit_for_bit() {
 #[test]
 fn a_killed_run_over_shuffled_data_resumes_bit_for_bit() {
     cut_twice("data.shuffle=true");
+}
+
+#[test]
+fn a_killed_run_with_weights_in_bf16_resumes_bit_for_bit() {
+    cut_twice("train.weights=\"bf16\"");
 }
 
 #[test]

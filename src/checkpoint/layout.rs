@@ -68,15 +68,24 @@ pub(super) fn steps(folder: &Path) -> Result<Vec<u64>> {
     Ok(steps)
 }
 
-/// Writes the state beside the files that are there already, with their sizes and SHA-256.
-pub(super) fn seal<S: Serialize>(dir: &Path, state: &S) -> Result<()> {
+/// Writes the state beside the files that are there already, with their sizes and SHA-256. Of some the latter is `known`.
+pub(super) fn seal<S: Serialize>(
+    dir: &Path,
+    state: &S,
+    known: &BTreeMap<PathBuf, String>,
+) -> Result<()> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        files.insert(
-            entry.file_name().to_string_lossy().into_owned(),
-            file_entry(&entry.path())?,
-        );
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let entry = match known.get(&path) {
+            Some(sha256) => FileEntry {
+                bytes: fs::metadata(&path)?.len(),
+                sha256: sha256.clone(),
+            },
+            None => file_entry(&path)?,
+        };
+        files.insert(name.into_owned(), entry);
     }
     let mut file = AtomicFile::create(&dir.join(STATE))?;
     file.write_all(&serde_json::to_vec_pretty(&StateFile {

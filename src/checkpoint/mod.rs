@@ -7,6 +7,7 @@ mod layout;
 mod resume;
 mod retention;
 mod save;
+mod side_by_side;
 
 pub use resume::{newest_first, recorded_reference};
 pub use retention::Retention;

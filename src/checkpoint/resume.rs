@@ -109,7 +109,7 @@ impl Checkpointer {
         let any_scale = 1.0; // adapters of ours say their own
         Pretrained::open(dir, None, any_scale)?.fill(store)?;
         if moments == Moments::Restore {
-            optimizer.load_state(safetensors::read(&dir.join(layout::OPTIMIZER))?)?;
+            optimizer.load_state(safetensors::tensors(&dir.join(layout::OPTIMIZER))?)?;
         }
         let saved_states = safetensors::read(&dir.join(layout::RNG))?;
         for (name, device) in generators(store.device()) {

@@ -1,16 +1,18 @@
 //! Writing a checkpoint.
 
+use super::side_by_side::{self, LargeFile};
 use super::{AdapterIdentity, Checkpointer, Keep, Standing, generator_key, generators, layout};
 use crate::optim::AdamW;
 use crate::storage::{AtomicFile, create_dir_all, replace_symlink, sync_dir};
 use crate::torch;
-use crate::weights::hf::{self, SpecialTokens};
+use crate::weights::hf::{self, SpecialTokens, WeightFile};
 use crate::weights::{Adapter, peft, safetensors};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::{
     fs,
     io::Write,
+    iter,
     path::{Path, PathBuf},
 };
 use tch::{Device, Kind, Tensor, nn};
@@ -30,18 +32,19 @@ impl Checkpointer {
         standing: Standing,
     ) -> Result<PathBuf> {
         let dir = layout::step_dir(&self.folder, step);
-        let generators = self.generator_states(store.device())?;
-        if self.group.rank() != 0 {
-            return Ok(dir);
-        }
         let temporary = self.folder.join(format!(".saving-{step:08}"));
-        if let Err(error) = self.fill(&temporary, store, optimizer, &generators, state) {
-            let _ = fs::remove_dir_all(&temporary);
+        if let Err(error) = self.write(&temporary, store, optimizer, state) {
+            if self.group.rank() == 0 {
+                let _ = fs::remove_dir_all(&temporary);
+            }
             return Err(error.context(format!(
                 "{}: the checkpoint of step {step} could not be saved; earlier ones are untouched, \
                  and --resume goes on from the newest",
                 dir.display()
             )));
+        }
+        if self.group.rank() != 0 {
+            return Ok(dir);
         }
         if dir.exists() {
             fs::remove_dir_all(&dir)?;
@@ -52,23 +55,46 @@ impl Checkpointer {
         Ok(dir)
     }
 
-    fn fill<S: Serialize>(
+    /// Fills a folder: the large files by all ranks, the rest by rank 0.
+    fn write<S: Serialize>(
         &self,
         dir: &Path,
         store: &nn::VarStore,
         optimizer: &AdamW,
-        generators: &[(String, Tensor)],
         state: &S,
     ) -> Result<()> {
+        let generators = self.generator_states(store.device())?;
+        let weights = self.weight_files(store)?;
+        let is_first = self.group.rank() == 0;
+        if is_first {
+            self.begin(dir, &generators)?;
+            self.describe(dir, store, &weights)?;
+        }
+        let optimizer = LargeFile::optimizer(&dir.join(layout::OPTIMIZER), optimizer)?;
+        let weights = weights.into_iter();
+        let weights = weights.map(|file| LargeFile::weights(dir, file, trained_kind(store)));
+        let large: Vec<LargeFile> = iter::once(Ok(optimizer))
+            .chain(weights)
+            .collect::<Result<_>>()?;
+        if is_first {
+            large.iter().try_for_each(LargeFile::create)?;
+        }
+        let digests = side_by_side::fill(&large, self.group.as_ref())?;
+        match is_first {
+            true => layout::seal(dir, state, &digests),
+            false => Ok(()),
+        }
+    }
+
+    /// A folder with what is small and not about the model.
+    fn begin(&self, dir: &Path, generators: &[(String, Tensor)]) -> Result<()> {
         if dir.exists() {
             fs::remove_dir_all(dir)?; // left by a process that was killed
         }
         create_dir_all(dir)?;
-        self.fill_weights(dir, store)?;
         if let Some(tokenizer) = &self.identity.tokenizer {
             tokenizer.write_to(dir)?;
         }
-        safetensors::write(&dir.join(layout::OPTIMIZER), &optimizer.state_tensors())?;
         safetensors::write(&dir.join(layout::RNG), generators)?;
         let write = |name, bytes: &[u8]| -> Result<()> {
             let mut file = AtomicFile::create(&dir.join(name))?;
@@ -79,18 +105,32 @@ impl Checkpointer {
         if let Some(reference) = &self.identity.reference {
             write(layout::REFERENCE, &serde_json::to_vec_pretty(reference)?)?;
         }
-        layout::seal(dir, state)
+        Ok(())
     }
 
-    /// A Hugging Face folder, or the adapters alone.
-    fn fill_weights(&self, dir: &Path, store: &nn::VarStore) -> Result<()> {
+    /// The weights, but for adapters, which are small.
+    fn weight_files(&self, store: &nn::VarStore) -> Result<Vec<WeightFile>> {
+        match self.identity.adapter {
+            Some(_) => Ok(Vec::new()),
+            None => hf::into_files(store, trained_kind(store)),
+        }
+    }
+
+    /// What makes it a Hugging Face folder, or the adapters.
+    fn describe(&self, dir: &Path, store: &nn::VarStore, weights: &[WeightFile]) -> Result<()> {
         if let Some(AdapterIdentity { options, base }) = &self.identity.adapter {
             let adapter = Adapter::of(store, options.clone(), dir);
             return peft::save(dir, &adapter, base);
         }
         let tokenizer = self.identity.tokenizer.as_deref();
         let special = tokenizer.map_or_else(SpecialTokens::default, SpecialTokens::of);
-        hf::save(dir, store, &self.identity.model, &special, Kind::Float)
+        hf::describe(
+            dir,
+            &self.identity.model,
+            &special,
+            trained_kind(store),
+            weights,
+        )
     }
 
     fn publish(&self, dir: &Path, standing: Standing) -> Result<()> {
@@ -130,4 +170,10 @@ impl Checkpointer {
         }
         Ok(())
     }
+}
+
+/// The kind of number that the weights are kept in.
+fn trained_kind(store: &nn::VarStore) -> Kind {
+    let weights = store.trainable_variables();
+    weights.first().map_or(Kind::Float, Tensor::kind)
 }

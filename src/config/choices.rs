@@ -19,13 +19,23 @@ choices! {
 }
 
 choices! {
-    /// Arithmetic of the forward and backward pass; master weights are fp32 always.
+    /// Arithmetic of the forward and backward pass.
     Precision {
         /// fp32 on CPU, bf16 on CUDA.
         Auto = "auto",
         /// 32-bit floats.
         Fp32 = "fp32",
         /// bfloat16, with fp32 norms and losses.
+        Bf16 = "bf16",
+    }
+}
+
+choices! {
+    /// What trained weights and their gradients are kept in.
+    Weights {
+        /// 32-bit floats.
+        Fp32 = "fp32",
+        /// bfloat16, with what is missing to fp32 in the optimizer's state.
         Bf16 = "bf16",
     }
 }

@@ -25,7 +25,7 @@ mod variable;
 pub use cadence::Cadence;
 pub use choices::{
     Auto, Dedup, DeviceChoice, DistillKind, DistillOn, DpoLoss, OnTooLong, Precision, Recompute,
-    ScheduleKind, TokenizerBackend, TrainOn, WandbMode,
+    ScheduleKind, TokenizerBackend, TrainOn, WandbMode, Weights,
 };
 pub use environment::machine_variable;
 pub use error::BadRequest;

@@ -2,7 +2,7 @@
 
 use super::choices::{
     Auto, Dedup, DeviceChoice, OnTooLong, Precision, Recompute, ScheduleKind, TokenizerBackend,
-    TrainOn,
+    TrainOn, Weights,
 };
 use super::model::RopeScaling;
 use super::section::section;
@@ -156,8 +156,13 @@ section! {
         micro_batch_size: u64 = 4,
         /// Tokens per row.
         seq_len: u64 = 1024,
-        /// "auto" (fp32 on CPU, bf16 on CUDA), "fp32" or "bf16"; master weights are fp32 always.
+        /// What is computed in: "auto" (fp32 on CPU, bf16 on CUDA), "fp32" or "bf16".
         precision: Precision = Precision::Auto,
+        /// What trained weights and their gradients are kept in: "fp32", or "bf16" with the 16 bits that are missing to fp32
+        /// beside the moments, so that no update is lost; 14 bytes a parameter instead of 16.
+        weights: Weights = Weights::Fp32,
+        /// Each rank keeps and updates a part of the optimizer's state (ZeRO's first stage) in place of all of it.
+        shard_optimizer: bool = false,
         /// What backward computes again in place of keeping it: "none", "selective" (the feed-forward blocks) or "full" (whole
         /// blocks). The gradients are the same, bit by bit.
         activation_checkpointing: Recompute = Recompute::None,

@@ -60,8 +60,8 @@ impl ProcessGroup for C10dProcessGroup {
         self.operation("all-reduce", |group| group.all_reduce_sum(tensor))
     }
 
-    fn broadcast(&self, tensor: &mut Tensor) -> Result<()> {
-        self.operation("broadcast", |group| group.broadcast(tensor, 0))
+    fn broadcast(&self, tensors: &[Tensor], root: u64) -> Result<()> {
+        self.operation("broadcast", |group| group.broadcast(tensors, root))
     }
 
     fn all_gather(&self, tensor: &Tensor) -> Result<Tensor> {

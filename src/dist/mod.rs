@@ -7,6 +7,7 @@
 mod c10d;
 mod grad_reducer;
 mod launch_env;
+mod partition;
 mod rendezvous;
 mod replicas;
 mod roll;
@@ -14,6 +15,7 @@ mod watchdog;
 
 pub use grad_reducer::{GradReducer, MicroBatch};
 pub use launch_env::{LaunchEnv, Meeting, ServedBy};
+pub use partition::{Partition, Piece};
 pub use rendezvous::Rendezvous;
 pub use replicas::check_replicas;
 
@@ -32,11 +34,11 @@ pub trait ProcessGroup {
     /// # Errors
     /// When a rank is gone or late.
     fn all_reduce_sum(&self, tensor: &mut Tensor) -> Result<()>;
-    /// Replaces the tensor by rank 0's.
+    /// Replaces the tensors by those of rank `root`, many at a time.
     ///
     /// # Errors
     /// When a rank is gone or late.
-    fn broadcast(&self, tensor: &mut Tensor) -> Result<()>;
+    fn broadcast(&self, tensors: &[Tensor], root: u64) -> Result<()>;
     /// The tensors of all ranks, which have one shape: [ranks, ...].
     ///
     /// # Errors
@@ -64,15 +66,15 @@ pub fn barrier(group: &dyn ProcessGroup) -> Result<()> {
 /// # Errors
 /// When a rank is gone or late.
 pub fn broadcast_text(group: &dyn ProcessGroup, text: &str) -> Result<String> {
-    let mut length = Tensor::from_slice(&[text.len() as i64]);
-    group.broadcast(&mut length)?;
+    let length = Tensor::from_slice(&[text.len() as i64]);
+    group.broadcast(&[length.shallow_clone()], 0)?;
     let size = [length.int64_value(&[0])];
-    let mut bytes = match group.rank() {
+    let bytes = match group.rank() {
         0 => Tensor::from_slice(text.as_bytes()),
         _ => Tensor::zeros(size, (Kind::Uint8, Device::Cpu)),
     };
     if size != [0] {
-        group.broadcast(&mut bytes)?;
+        group.broadcast(&[bytes.shallow_clone()], 0)?;
     }
     Ok(String::from_utf8(Vec::try_from(&bytes)?)?)
 }
@@ -94,7 +96,7 @@ impl ProcessGroup for SingleProcess {
         Ok(())
     }
 
-    fn broadcast(&self, _tensor: &mut Tensor) -> Result<()> {
+    fn broadcast(&self, _tensors: &[Tensor], _root: u64) -> Result<()> {
         Ok(())
     }
 

@@ -1,82 +1,104 @@
 //! AdamW (Loshchilov & Hutter 2019) through torch's fused kernel.
 
 use super::ParamGroup;
-use crate::torch::{self, AdamWStep};
-use anyhow::{Context, Result, bail, ensure};
+use super::state::{State, StateTensor};
+use crate::dist::{Partition, Piece, ProcessGroup};
+use anyhow::{Result, bail, ensure};
 use std::collections::HashMap;
-use tch::{Kind, Tensor};
+use std::fmt;
+use std::rc::Rc;
+use tch::Tensor;
 
 /// The parameters and their moments. Everything that a step reads stays on the device.
-#[derive(Debug)]
 pub struct AdamW {
-    groups: Vec<(ParamGroup, Moments)>,
-    betas: (f64, f64),
-    eps: f64,
+    groups: Vec<Group>,
+    spread: Spread,
+    constants: Constants,
 }
 
-/// State of one group, in its parameters' order.
-#[derive(Debug)]
-struct Moments {
-    exp_avgs: Vec<Tensor>,
-    exp_avg_sqs: Vec<Tensor>,
-    /// Updates made, per parameter: float32 scalars, as the kernel wants them.
-    steps: Vec<Tensor>,
+/// What is the same for all parameters.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Constants {
+    /// Decay rates of the moments.
+    pub(super) betas: (f64, f64),
+    /// Added to the denominator.
+    pub(super) eps: f64,
 }
 
-impl Moments {
-    fn zeros(params: &[Tensor]) -> Self {
-        let scalar = |param: &Tensor| Tensor::zeros([], (Kind::Float, param.device()));
-        Self {
-            exp_avgs: params.iter().map(Tensor::zeros_like).collect(),
-            exp_avg_sqs: params.iter().map(Tensor::zeros_like).collect(),
-            steps: params.iter().map(scalar).collect(),
-        }
-    }
+struct Group {
+    params: ParamGroup,
+    /// Of what this rank updates.
+    state: State,
+}
 
-    /// The three tensors of parameter `index` under their names in torch's state dictionary.
-    fn of(&self, index: usize) -> [(&'static str, &Tensor); 3] {
-        [
-            ("exp_avg", &self.exp_avgs[index]),
-            ("exp_avg_sq", &self.exp_avg_sqs[index]),
-            ("step", &self.steps[index]),
-        ]
-    }
+/// Who updates a parameter.
+enum Spread {
+    /// Every rank, all of them.
+    Replicated,
+    /// Each rank a part, which it then gives to the others: ZeRO's first stage (Rajbhandari et al. 2020).
+    Sharded {
+        ranks: Rc<dyn ProcessGroup>,
+        /// The parts of all ranks, sharing memory with the parameters.
+        parts: Vec<Vec<Tensor>>,
+    },
 }
 
 impl AdamW {
     /// Fresh moments for the groups.
     #[must_use]
     pub fn new(groups: Vec<ParamGroup>, betas: (f64, f64), eps: f64) -> Self {
-        let with_moments = |group: ParamGroup| {
-            let moments = Moments::zeros(&group.params);
-            (group, moments)
-        };
+        let whole = Partition::new(&lengths(&groups), 1);
+        let own = whole.of(0);
         Self {
-            groups: groups.into_iter().map(with_moments).collect(),
-            betas,
-            eps,
+            groups: with_state(groups, own),
+            spread: Spread::Replicated,
+            constants: Constants { betas, eps },
         }
     }
 
-    /// Updates every parameter once. `lr` and `skip` are float32 scalars on the parameters' device; where `skip` is
-    /// 1 nothing changes.
+    /// Fresh moments for this rank's part of the groups: as many numbers on each rank.
+    #[must_use]
+    pub fn sharded(
+        groups: Vec<ParamGroup>,
+        betas: (f64, f64),
+        eps: f64,
+        ranks: Rc<dyn ProcessGroup>,
+    ) -> Self {
+        let partition = Partition::new(&lengths(&groups), ranks.world_size());
+        let params: Vec<&Tensor> = groups.iter().flat_map(|group| &group.params).collect();
+        let part = |rank| {
+            let pieces = partition.of(rank).iter();
+            pieces
+                .map(|piece| part_of(params[piece.tensor], piece))
+                .collect()
+        };
+        let parts = (0..ranks.world_size()).map(part).collect();
+        Self {
+            groups: with_state(groups, partition.of(ranks.rank())),
+            spread: Spread::Sharded { ranks, parts },
+            constants: Constants { betas, eps },
+        }
+    }
+
+    /// Updates every parameter once, on all ranks. `lr` and `skip` are float32 scalars on the parameters' device; where
+    /// `skip` is 1 nothing changes.
     ///
     /// # Errors
-    /// When a parameter has no gradient or libtorch refuses.
+    /// When a parameter has no gradient, libtorch refuses, or a rank is gone.
     pub fn step(&mut self, lr: &Tensor, skip: &Tensor) -> Result<()> {
-        for (group, moments) in &self.groups {
-            torch::fused_adamw(&AdamWStep {
-                params: &group.params,
-                grads: &gradients(group)?,
-                exp_avgs: &moments.exp_avgs,
-                exp_avg_sqs: &moments.exp_avg_sqs,
-                steps: &moments.steps,
-                lr,
-                betas: self.betas,
-                eps: self.eps,
-                weight_decay: group.weight_decay,
-                found_inf: skip,
-            })?;
+        for Group { params, state } in &mut self.groups {
+            let grads = gradients(params)?;
+            let parts: Vec<_> = state
+                .pieces()
+                .iter()
+                .map(|piece| part_of(&grads[piece.tensor], piece))
+                .collect();
+            state.update(&parts, self.constants, params.weight_decay, lr, skip)?;
+        }
+        if let Spread::Sharded { ranks, parts } = &self.spread {
+            for (root, tensors) in (0..).zip(parts) {
+                ranks.broadcast(tensors, root)?;
+            }
         }
         Ok(())
     }
@@ -87,8 +109,8 @@ impl AdamW {
     /// When a parameter has none.
     pub fn gradients(&self) -> Result<Vec<Tensor>> {
         let mut all = Vec::new();
-        for (group, _) in &self.groups {
-            all.extend(gradients(group)?);
+        for group in &self.groups {
+            all.extend(gradients(&group.params)?);
         }
         Ok(all)
     }
@@ -98,51 +120,114 @@ impl AdamW {
     /// # Errors
     /// When libtorch refuses.
     pub fn reset_grads(&self) -> Result<()> {
-        self.groups
-            .iter()
-            .try_for_each(|(group, _)| torch::reset_grads(&group.params))
+        let mut groups = self.groups.iter();
+        groups.try_for_each(|group| crate::torch::reset_grads(&group.params.params))
     }
 
-    /// The moments and step counts as `{parameter}.exp_avg`, `.exp_avg_sq`, `.step`.
+    /// Whether each rank holds a part of the state, and not all of it.
     #[must_use]
-    pub fn state_tensors(&self) -> Vec<(String, Tensor)> {
-        let mut state = Vec::new();
-        for (group, moments) in &self.groups {
-            for (index, name) in group.names.iter().enumerate() {
-                state.extend(
-                    moments
-                        .of(index)
-                        .map(|(part, tensor)| (format!("{name}.{part}"), tensor.shallow_clone())),
-                );
-            }
-        }
-        state
+    pub fn is_sharded(&self) -> bool {
+        matches!(self.spread, Spread::Sharded { .. })
     }
 
-    /// Puts back what [`Self::state_tensors`] gave.
+    /// What this rank holds of the state, in bytes.
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        let held = |tensor: StateTensor| {
+            let held = tensor.held.map_or(0, |part| part.tensor.numel());
+            held * tensor.kind.elt_size_in_bytes()
+        };
+        self.state_tensors().into_iter().map(held).sum()
+    }
+
+    /// The moments and step counts as `{parameter}.exp_avg`, `.exp_avg_sq`, `.step`, and `.remainder` where weights are
+    /// bf16: the same list on every rank, with what each holds.
+    #[must_use]
+    pub fn state_tensors(&self) -> Vec<StateTensor> {
+        let of = |group: &Group| group.state.tensors(&group.params);
+        self.groups.iter().flat_map(of).collect()
+    }
+
+    /// Puts back what [`Self::state_tensors`] gave, from whole tensors.
     ///
     /// # Errors
-    /// When a tensor is missing, extra or of another shape.
-    pub fn load_state(&mut self, mut state: HashMap<String, Tensor>) -> Result<()> {
-        for (name, tensor) in self.state_tensors() {
-            let saved = state
-                .remove(&name)
-                .with_context(|| format!("optimizer state: {name} is missing"))?;
-            ensure!(
-                saved.size() == tensor.size(),
-                "optimizer state: {name} has shape {:?}, the model needs {:?}",
-                saved.size(),
-                tensor.size()
-            );
-            tch::no_grad(|| tensor.shallow_clone().f_copy_(&saved))?;
+    /// When one cannot be read, or is missing, extra or of another shape.
+    pub fn load_state(
+        &mut self,
+        state: impl IntoIterator<Item = Result<(String, Tensor)>>,
+    ) -> Result<()> {
+        let own = self.state_tensors().into_iter();
+        let mut own: HashMap<_, _> = own.map(|tensor| (tensor.name.clone(), tensor)).collect();
+        let mut extra = Vec::new();
+        for entry in state {
+            let (name, saved) = entry?;
+            match own.remove(&name) {
+                Some(tensor) => tensor.load(&saved)?,
+                None => extra.push(name),
+            }
         }
-        if let Some(name) = state.keys().min() {
+        if let Some(name) = own.keys().min() {
+            bail!(
+                "optimizer state: {name} is missing ({} such); --reset-optimizer goes on without the saved moments",
+                own.len()
+            );
+        }
+        if let Some(name) = extra.iter().min() {
             bail!(
                 "optimizer state: {name} belongs to no parameter of this model ({} such)",
-                state.len()
+                extra.len()
             );
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for AdamW {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.groups.iter().map(|group| group.params.names.len());
+        write!(f, "AdamW({} parameters)", names.sum::<usize>())
+    }
+}
+
+/// How many numbers each parameter has.
+fn lengths(groups: &[ParamGroup]) -> Vec<i64> {
+    let params = groups.iter().flat_map(|group| &group.params);
+    params.map(|param| param.numel() as i64).collect()
+}
+
+/// Gives each group the pieces that lie in it, with fresh moments.
+fn with_state(groups: Vec<ParamGroup>, own: &[Piece]) -> Vec<Group> {
+    let mut first = 0;
+    let with_state = |params: ParamGroup| {
+        let inside = first..first + params.params.len();
+        first = inside.end;
+        let pieces = own.iter().filter(|piece| inside.contains(&piece.tensor));
+        let pieces = pieces.map(|piece| Piece {
+            tensor: piece.tensor - inside.start,
+            range: piece.range.clone(),
+        });
+        let pieces: Vec<Piece> = pieces.collect();
+        let weights = pieces
+            .iter()
+            .map(|piece| part_of(&params.params[piece.tensor], piece))
+            .collect();
+        Group {
+            state: State::zeros(pieces, weights),
+            params,
+        }
+    };
+    groups.into_iter().map(with_state).collect()
+}
+
+/// The piece of a tensor: itself where that is all of it, else a flat view (a copy if it does not lie in one run).
+fn part_of(tensor: &Tensor, piece: &Piece) -> Tensor {
+    let length = piece.range.end - piece.range.start;
+    match length == tensor.numel() as i64 {
+        true => tensor.detach(),
+        false => {
+            let flat = tensor.detach().reshape([-1]);
+            flat.narrow(0, piece.range.start, length)
+        }
     }
 }
 

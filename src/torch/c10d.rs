@@ -1,6 +1,6 @@
 //! torch's own process groups: the store through which ranks meet, and their collective operations.
 
-use super::{c_string, check, ffi, nccl, take_text};
+use super::{c_string, check, ffi, nccl, pointers, take_text};
 use anyhow::Result;
 use std::{ffi::c_int, ptr, time::Duration};
 use tch::{Device, Tensor};
@@ -148,13 +148,14 @@ impl Group {
         check(unsafe { ffi::lt_all_reduce_sum(self.0, tensor.as_ptr()) })
     }
 
-    /// Replaces the tensor by that of rank `root`.
+    /// Replaces the tensors by those of rank `root`, several in one message.
     ///
     /// # Errors
     /// When a rank is gone or late.
-    pub fn broadcast(&self, tensor: &Tensor, root: u64) -> Result<()> {
-        // SAFETY: a live group and a live tensor.
-        check(unsafe { ffi::lt_broadcast(self.0, tensor.as_ptr(), root as c_int) })
+    pub fn broadcast(&self, tensors: &[Tensor], root: u64) -> Result<()> {
+        let list = pointers(tensors);
+        // SAFETY: a live group and live tensors, borrowed for the call.
+        check(unsafe { ffi::lt_broadcast(self.0, list.as_ptr(), list.len(), root as c_int) })
     }
 
     /// Fills `out` [ranks, ...] with every rank's tensor.

@@ -4,6 +4,8 @@ use std::ffi::{c_char, c_int, c_void};
 use torch_sys::C_tensor;
 
 pub(super) type Message = *mut c_char;
+/// `TensorList` of `abi.h`.
+pub(super) type TensorList = *const *mut C_tensor;
 
 /// Opaque C++ objects, each freed by its own function.
 #[repr(C)]
@@ -26,7 +28,7 @@ pub(super) type NewNccl = unsafe extern "C" fn(
 /// `Call` and `Drop` of `recompute.cpp`.
 pub(super) type Call = unsafe extern "C" fn(
     function: *mut c_void,
-    inputs: *const *mut C_tensor,
+    inputs: TensorList,
     input_count: usize,
     outputs: *mut *mut C_tensor,
 ) -> Message;
@@ -56,11 +58,11 @@ unsafe extern "C" {
     pub(super) fn lt_quiet_log() -> Message;
     pub(super) fn lt_free_message(message: Message);
     pub(super) fn lt_fused_adamw(
-        params: *const *mut C_tensor,
-        grads: *const *mut C_tensor,
-        exp_avgs: *const *mut C_tensor,
-        exp_avg_sqs: *const *mut C_tensor,
-        steps: *const *mut C_tensor,
+        params: TensorList,
+        grads: TensorList,
+        exp_avgs: TensorList,
+        exp_avg_sqs: TensorList,
+        steps: TensorList,
         count: usize,
         lr: *const C_tensor,
         beta1: f64,
@@ -70,16 +72,12 @@ unsafe extern "C" {
         found_inf: *const C_tensor,
     ) -> Message;
     pub(super) fn lt_global_norm(
-        tensors: *const *mut C_tensor,
+        tensors: TensorList,
         count: usize,
         out: *mut *mut C_tensor,
     ) -> Message;
-    pub(super) fn lt_scale(
-        tensors: *const *mut C_tensor,
-        count: usize,
-        factor: *const C_tensor,
-    ) -> Message;
-    pub(super) fn lt_reset_grads(params: *const *mut C_tensor, count: usize) -> Message;
+    pub(super) fn lt_scale(tensors: TensorList, count: usize, factor: *const C_tensor) -> Message;
+    pub(super) fn lt_reset_grads(params: TensorList, count: usize) -> Message;
     pub(super) fn lt_linear_log_probs(
         hidden: *const C_tensor,
         weight: *const C_tensor,
@@ -135,8 +133,9 @@ unsafe extern "C" {
     pub(super) fn lt_group_free(group: *mut GroupHandle);
     pub(super) fn lt_all_reduce_sum(group: *mut GroupHandle, tensor: *const C_tensor) -> Message;
     pub(super) fn lt_broadcast(
-        group: *mut GroupHandle,
-        tensor: *const C_tensor,
+        group: *const GroupHandle,
+        tensors: TensorList,
+        count: usize,
         root: c_int,
     ) -> Message;
     pub(super) fn lt_all_gather(
@@ -146,7 +145,7 @@ unsafe extern "C" {
     ) -> Message;
     pub(super) fn lt_reducer_new(
         group: *const GroupHandle,
-        params: *const *mut C_tensor,
+        params: TensorList,
         names: *const *const c_char,
         count: usize,
         bucket_bytes: usize,
@@ -160,16 +159,16 @@ unsafe extern "C" {
     pub(super) fn lt_pickle_write(
         path: *const c_char,
         names: *const *const c_char,
-        tensors: *const *mut C_tensor,
+        tensors: TensorList,
         count: usize,
     ) -> Message;
     pub(super) fn lt_linear(
         x: *const C_tensor,
-        weights: *const *mut C_tensor,
+        weights: TensorList,
         count: usize,
         out: *mut *mut C_tensor,
     ) -> Message;
-    pub(super) fn lt_make_adjacent(weights: *const *mut C_tensor, count: usize) -> Message;
+    pub(super) fn lt_make_adjacent(weights: TensorList, count: usize) -> Message;
     pub(super) fn lt_add_rms_norm(
         x: *const C_tensor,
         branch: *const C_tensor,
@@ -182,9 +181,9 @@ unsafe extern "C" {
         function: *mut c_void,
         call: Call,
         drop: DropFunction,
-        inputs: *const *mut C_tensor,
+        inputs: TensorList,
         input_count: usize,
-        weights: *const *mut C_tensor,
+        weights: TensorList,
         weight_count: usize,
         outputs: *mut *mut C_tensor,
         output_count: usize,

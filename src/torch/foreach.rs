@@ -1,9 +1,8 @@
 //! Operations over whole lists of tensors: one call, no read-back.
 
-use super::{check, ffi};
+use super::{check, ffi, pointers};
 use anyhow::Result;
 use tch::Tensor;
-use torch_sys::C_tensor;
 
 /// The tensors of one AdamW step and its constants; all lists have the same length.
 #[derive(Debug)]
@@ -95,11 +94,4 @@ pub fn reset_grads(params: &[Tensor]) -> Result<()> {
     let list = pointers(params);
     // SAFETY: live tensors, borrowed for the call; a gradient handle held elsewhere stays valid.
     check(unsafe { ffi::lt_reset_grads(list.as_ptr(), list.len()) })
-}
-
-fn pointers(tensors: &[Tensor]) -> Vec<*mut C_tensor> {
-    tensors
-        .iter()
-        .map(|tensor| tensor.as_ptr().cast_mut())
-        .collect()
 }

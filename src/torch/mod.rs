@@ -33,6 +33,8 @@ pub use runtime::{
 
 use anyhow::{Result, anyhow};
 use std::ffi::{CStr, CString, c_char};
+use tch::Tensor;
+use torch_sys::C_tensor;
 
 /// Turns a message of `native/` into an error, without the C++ stack that libtorch appends.
 fn check(message: ffi::Message) -> Result<()> {
@@ -55,6 +57,12 @@ unsafe fn take_text(text: *mut c_char) -> String {
         ffi::lt_free_message(text);
         copy
     }
+}
+
+/// Tensors as C wants them; they must outlive the pointers' use.
+fn pointers(tensors: &[Tensor]) -> Vec<*mut C_tensor> {
+    let pointer = |tensor: &Tensor| tensor.as_ptr().cast_mut();
+    tensors.iter().map(pointer).collect()
 }
 
 /// A text as C wants it; what follows a NUL is dropped.

@@ -1,6 +1,6 @@
 //! Activation checkpointing: functions whose intermediate results are computed again in backward.
 
-use super::{catch, check, ffi};
+use super::{catch, check, ffi, pointers};
 use std::ffi::{CString, c_char, c_void};
 use std::ptr;
 use tch::Tensor;
@@ -21,9 +21,6 @@ pub fn recompute<const N: usize>(
     function: impl Fn(&[Tensor]) -> [Tensor; N] + Send + 'static,
 ) -> [Tensor; N] {
     let function: Box<Function<N>> = Box::new(Box::new(function));
-    let pointers = |tensors: &[Tensor]| -> Vec<*mut C_tensor> {
-        tensors.iter().map(|t| t.as_ptr().cast_mut()).collect()
-    };
     let (inputs, weights) = (pointers(inputs), pointers(weights));
     let mut out = [ptr::null_mut(); N];
     // SAFETY: all tensors live through the call; the function is handed over, to be called and dropped by the two

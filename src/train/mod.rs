@@ -2,6 +2,7 @@
 
 mod batch_plan;
 mod early_stopping;
+mod model_parts;
 mod outcome;
 mod parts;
 mod plan;

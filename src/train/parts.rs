@@ -6,18 +6,17 @@ use super::step_report::Speed;
 use super::{
     BatchPlan, Limits, RunFolder, RunPlan, Signals, Start, TrainState, Trainer, Validation,
 };
-use crate::checkpoint::{AdapterIdentity, Checkpointer, Keep, Moments, Retention, RunIdentity};
+use crate::checkpoint::{Checkpointer, Moments};
 use crate::config::{Cadence, Config, ModelConfig};
 use crate::data::{DataLoader, Dataset, Order, Share};
 use crate::dist::ProcessGroup;
 use crate::eval::{Evaluator, Samples};
 use crate::metrics::peak_flops;
-use crate::model::{LoraOptions, ModelOptions, Transformer};
 use crate::objective::Objective;
-use crate::optim::{AdamW, Schedule, param_groups};
+use crate::optim::{AdamW, Schedule};
 use crate::tokenizer::{PromptStyle, Tokenizer};
 use crate::torch;
-use crate::weights::{self, ModelRecord, Pretrained};
+use crate::weights::ModelRecord;
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -74,8 +73,7 @@ impl<D: Dataset> Parts<'_, D> {
         let config = self.config;
         let config_toml = config.to_toml();
         let (store, model) = self.build_model(device)?;
-        let groups = param_groups(&store, self.weight_decay());
-        let mut optimizer = AdamW::new(groups, config.optim.betas, config.optim.eps);
+        let mut optimizer = self.optimizer(&store, &group);
         let batch = self.batch;
         let checkpointer = self.checkpointer(config_toml, Rc::clone(&group));
         let start_at =
@@ -90,8 +88,8 @@ impl<D: Dataset> Parts<'_, D> {
         };
         let (names, params) = last_used_first(&store);
         let all: BTreeMap<_, _> = store.variables().into_iter().collect();
-        all.into_values()
-            .try_for_each(|weight| group.broadcast(&mut weight.detach()))?;
+        let all: Vec<Tensor> = all.values().map(Tensor::detach).collect();
+        group.broadcast(&all, 0)?;
         let evaluators = self.evaluators();
         Ok(Trainer {
             objective,
@@ -113,89 +111,6 @@ impl<D: Dataset> Parts<'_, D> {
             state,
             store,
         })
-    }
-
-    /// The weights that are trained are fp32; those below adapters are kept in the kind they are computed in.
-    fn build_model(&self, device: Device) -> Result<(nn::VarStore, Transformer)> {
-        let mut store = nn::VarStore::new(device);
-        let options = ModelOptions {
-            compute: compute_kind(self.config.train.precision, device),
-            lora: self.lora(),
-        };
-        if options.lora.is_some() {
-            store.set_kind(options.compute);
-        }
-        let model = torch::catch(|| Transformer::new(&store.root(), &self.model, &options))?
-            .with_recompute(self.config.train.activation_checkpointing);
-        if options.lora.is_some() {
-            weights::freeze_base(&store);
-            let trained = store.trainable_variables();
-            let trained = trained.iter().filter(|weight| weight.requires_grad());
-            let trained: usize = trained.map(Tensor::numel).sum();
-            log::info!("lora    {trained} parameters are trained");
-        }
-        Ok((store, model))
-    }
-
-    fn lora(&self) -> Option<LoraOptions> {
-        let config = &self.config.lora;
-        config.enabled.then(|| LoraOptions {
-            rank: config.rank,
-            alpha: config.alpha,
-            dropout: config.dropout,
-            targets: config.targets(),
-        })
-    }
-
-    /// Adapters do not decay: that would pull towards the model below them.
-    fn weight_decay(&self) -> f64 {
-        match self.config.lora.enabled {
-            true => 0.0,
-            false => self.config.optim.weight_decay,
-        }
-    }
-
-    fn fill_weights(&self, store: &nn::VarStore, model: &Transformer) -> Result<()> {
-        let seed = self.config.run.seed;
-        match &self.init_from {
-            Some(path) => {
-                model.initialize_adapters(seed);
-                Pretrained::open(path, None, self.config.lora.alpha)?.fill(store)
-            }
-            None => {
-                model.initialize(seed);
-                model.initialize_adapters(seed);
-                Ok(())
-            }
-        }
-    }
-
-    fn checkpointer(&self, config_toml: String, group: Rc<dyn ProcessGroup>) -> Checkpointer {
-        let config = &self.config.checkpoint;
-        let keep_best = if config.keep_best {
-            Keep::Always
-        } else {
-            Keep::WhileRecent
-        };
-        let identity = RunIdentity {
-            model: self.model.clone(),
-            tokenizer: self.tokenizer.clone(),
-            adapter: self.lora().map(|options| AdapterIdentity {
-                options,
-                base: self.base.clone().unwrap_or_default(),
-            }),
-            reference: self.reference.clone(),
-            config_toml,
-        };
-        Checkpointer::new(
-            self.folder.checkpoints(),
-            Retention {
-                keep_last: config.keep_last,
-            },
-            keep_best,
-            identity,
-            group,
-        )
     }
 
     /// The state of the checkpoint to go on from, its weights, moments and generators loaded; none where a run begins.

@@ -47,6 +47,23 @@ pub fn load(dir: &Path, store: &nn::VarStore, config: &ModelConfig) -> Result<()
     fill.finish(dir)
 }
 
+/// A file of weights that is to be written.
+#[derive(Debug)]
+pub struct WeightFile {
+    /// Its name in the folder.
+    pub name: String,
+    /// What goes into it, under the Hub's names.
+    pub tensors: Vec<(String, Tensor)>,
+}
+
+/// The files of a model's folder: one, or several of a few gigabytes.
+///
+/// # Errors
+/// When a variable has no name on the Hub.
+pub fn into_files(store: &nn::VarStore, kind: Kind) -> Result<Vec<WeightFile>> {
+    Ok(cut_into_files(by_hub_name(store)?, kind, SHARD_BYTES))
+}
+
 /// Writes `config.json`, `generation_config.json` and the weights in the kind of number given; the folder must exist.
 ///
 /// # Errors
@@ -58,29 +75,35 @@ pub fn save(
     special: &SpecialTokens,
     kind: Kind,
 ) -> Result<()> {
-    write_json(
-        &dir.join("config.json"),
-        &config_json(config, special, kind),
-    )?;
-    write_json(
-        &dir.join("generation_config.json"),
-        &generation_config_json(special),
-    )?;
-    write_weights(dir, by_hub_name(store)?, kind, SHARD_BYTES)
+    let files = into_files(store, kind)?;
+    describe(dir, config, special, kind, &files)?;
+    write_files(dir, &files, kind)
 }
 
-/// In one file, or in several of at most so many bytes and an index.
-fn write_weights(
+/// Writes what says how the files of weights are to be read.
+///
+/// # Errors
+/// When the disk is full or not writable.
+pub fn describe(
     dir: &Path,
-    weights: BTreeMap<String, Tensor>,
+    config: &ModelConfig,
+    special: &SpecialTokens,
     kind: Kind,
-    shard_bytes: usize,
+    files: &[WeightFile],
 ) -> Result<()> {
-    let shards = into_shards(weights, shard_bytes / kind.elt_size_in_bytes());
-    if let [only] = shards.as_slice() {
-        return safetensors::write_as(&dir.join(SINGLE), only, kind);
+    let write = |name: &str, value: &Value| write_json(&dir.join(name), value);
+    write("config.json", &config_json(config, special, kind))?;
+    write("generation_config.json", &generation_config_json(special))?;
+    match files {
+        [_only] => Ok(()),
+        files => write(INDEX, &index(files, kind)),
     }
-    write_shards(dir, &shards, kind)
+}
+
+fn write_files(dir: &Path, files: &[WeightFile], kind: Kind) -> Result<()> {
+    let write =
+        |file: &WeightFile| safetensors::write_as(&dir.join(&file.name), &file.tensors, kind);
+    files.iter().try_for_each(write)
 }
 
 /// How many numbers the folder's weights are.
@@ -134,6 +157,24 @@ pub(super) fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
     files.into_iter().map(beside).collect()
 }
 
+fn cut_into_files(
+    variables: BTreeMap<String, Tensor>,
+    kind: Kind,
+    shard_bytes: usize,
+) -> Vec<WeightFile> {
+    let shards = into_shards(variables, shard_bytes / kind.elt_size_in_bytes());
+    let count = shards.len();
+    let name = |number: usize| match count {
+        1 => SINGLE.to_owned(),
+        _ => format!("model-{number:05}-of-{count:05}.safetensors"),
+    };
+    let file = |(number, tensors)| WeightFile {
+        name: name(number),
+        tensors,
+    };
+    (1..).zip(shards).map(file).collect()
+}
+
 /// Cuts the tensors, in name order, into groups of at most `limit` numbers (a larger tensor is alone).
 fn into_shards(variables: BTreeMap<String, Tensor>, limit: usize) -> Vec<Vec<(String, Tensor)>> {
     let mut shards = vec![Vec::new()];
@@ -152,19 +193,17 @@ fn into_shards(variables: BTreeMap<String, Tensor>, limit: usize) -> Vec<Vec<(St
     shards
 }
 
-fn write_shards(dir: &Path, shards: &[Vec<(String, Tensor)>], kind: Kind) -> Result<()> {
+/// Which file holds which tensor.
+fn index(files: &[WeightFile], kind: Kind) -> Value {
     let mut weight_map = Map::new();
     let mut total_size = 0;
-    for (number, shard) in shards.iter().enumerate() {
-        let file = format!("model-{:05}-of-{:05}.safetensors", number + 1, shards.len());
-        safetensors::write_as(&dir.join(&file), shard, kind)?;
-        for (name, tensor) in shard {
-            weight_map.insert(name.clone(), json!(file));
+    for file in files {
+        for (name, tensor) in &file.tensors {
+            weight_map.insert(name.clone(), json!(file.name));
             total_size += tensor.numel() * kind.elt_size_in_bytes();
         }
     }
-    let index = json!({ "metadata": { "total_size": total_size }, "weight_map": weight_map });
-    write_json(&dir.join(INDEX), &index)
+    json!({ "metadata": { "total_size": total_size }, "weight_map": weight_map })
 }
 
 fn write_json(path: &Path, value: &Value) -> Result<()> {
@@ -202,7 +241,9 @@ mod tests {
         let copy = weights
             .each_ref()
             .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
-        write_weights(dir.path(), copy.into(), Kind::BFloat16, 44).unwrap();
+        let files = cut_into_files(copy.into(), Kind::BFloat16, 44);
+        write_files(dir.path(), &files, Kind::BFloat16).unwrap();
+        write_json(&dir.path().join(INDEX), &index(&files, Kind::BFloat16)).unwrap();
         let files = weight_files(dir.path()).unwrap();
         assert_eq!(files.len(), 2);
         assert!(!dir.path().join(SINGLE).exists());

@@ -10,6 +10,7 @@ use llama_train::dist::{
 };
 use llama_train::model::{Layout, ModelOptions, Pass, Tokens, Transformer};
 use llama_train::objective::{CausalLm, Objective};
+use llama_train::optim::{AdamW, param_groups};
 use llama_train::weights::hf;
 use std::collections::BTreeMap;
 use std::env;
@@ -69,9 +70,12 @@ fn collective_operations_do_what_they_say() {
         let mut sum = Tensor::from_slice(&[rank, 10.0 * rank]);
         group.all_reduce_sum(&mut sum).unwrap();
         assert_eq!(floats(&sum), [3.0, 30.0]);
-        let mut of_zero = Tensor::from_slice(&[rank + 5.0]);
-        group.broadcast(&mut of_zero).unwrap();
-        assert_eq!(floats(&of_zero), [5.0]);
+        let of_one = [
+            Tensor::from_slice(&[rank + 5.0]),
+            Tensor::from_slice(&[rank + 7.0, rank]),
+        ];
+        group.broadcast(&of_one, 1).unwrap();
+        assert_eq!(of_one.each_ref().map(floats), [vec![6.0], vec![8.0, 1.0]]);
         let all = group.all_gather(&Tensor::from_slice(&[rank])).unwrap();
         assert_eq!(
             (all.size(), floats(&all.view(-1))),
@@ -254,4 +258,20 @@ fn our_objects_hold_nothing_of_gloo() {
         })
         .collect();
     assert!(of_gloo.is_empty(), "{of_gloo:?}");
+}
+
+/// A large matrix, which no rank has alone, and small vectors.
+#[test]
+fn each_rank_holds_its_part_of_the_moments() {
+    on_ranks("each_rank_holds_its_part_of_the_moments", 4, |group| {
+        let store = nn::VarStore::new(Device::Cpu);
+        for (name, size) in [("a", vec![300, 64]), ("b", vec![64]), ("c", vec![64, 64])] {
+            let _ = store.root().zeros(name, &size);
+        }
+        let groups = || param_groups(&store, 0.1);
+        let whole = AdamW::new(groups(), (0.9, 0.95), 1e-8).state_bytes();
+        let part = AdamW::sharded(groups(), (0.9, 0.95), 1e-8, group).state_bytes();
+        let off = part as f64 * 4.0 / whole as f64 - 1.0;
+        assert!(off.abs() < 0.02, "{part} of {whole} bytes");
+    });
 }

@@ -32,7 +32,7 @@ char* lt_fused_adamw(TensorList params, TensorList grads, TensorList exp_avgs, T
 char* lt_global_norm(TensorList tensors, size_t count, at::Tensor** out) {
   return guarded([&] {
     c10::NoGradGuard no_grad;
-    auto norms = at::_foreach_norm(to_vector(tensors, count), 2);
+    auto norms = at::_foreach_norm(to_vector(tensors, count), 2, at::kFloat);
     *out = new at::Tensor(at::linalg_vector_norm(at::stack(norms)));
   });
 }

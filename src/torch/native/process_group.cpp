@@ -4,10 +4,15 @@
 #define USE_C10D_GLOO 1
 #include "c10d.h"
 
+#include <c10/core/GradMode.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/comm.hpp>
 
 namespace {
+
+// What goes into one message: enough for the network, and little beside the weights that are copied into it.
+constexpr size_t kBroadcastBytes = 64 << 20;
 
 using c10d::ProcessGroup;
 using c10d::ProcessGroupGloo;
@@ -61,13 +66,11 @@ char* lt_all_reduce_sum(GroupHandle* handle, const at::Tensor* tensor) {
   });
 }
 
-// Replaces the tensor by that of `root`.
-char* lt_broadcast(GroupHandle* handle, const at::Tensor* tensor, int root) {
+// Replaces the tensors by those of `root`.
+char* lt_broadcast(const GroupHandle* handle, TensorList tensors, size_t count, int root) {
   return guarded([&] {
-    std::vector<at::Tensor> tensors{*tensor};
-    c10d::BroadcastOptions options;
-    options.rootRank = root;
-    handle->group->broadcast(tensors, options)->wait();
+    c10::NoGradGuard no_grad;
+    c10d::broadcast_coalesced(handle->group, to_vector(tensors, count), kBroadcastBytes, root);
   });
 }
 

@@ -1,5 +1,9 @@
 //! Reading and writing `.safetensors` files.
 
+mod frame;
+
+pub use frame::{Frame, Outline, Part};
+
 use crate::storage::{MappedFile, write_atomically};
 use ::safetensors::tensor::TensorInfo;
 use ::safetensors::{Dtype, SafeTensors, View, serialize_to_file};
@@ -17,27 +21,29 @@ use tch::{Device, Kind, Tensor};
 /// A file begins with the length of its header.
 const LENGTH_BYTES: usize = 8;
 
-/// Calls `take` with each tensor of the file in turn, in the file's order, on the CPU and in its own kind; no more than
-/// one is mapped and copied at a time.
+/// Each tensor of the file in turn, in the file's order, on the CPU and in its own kind; no more than one is mapped and
+/// copied at a time.
 ///
 /// # Errors
 /// When the file is missing, damaged, or holds a kind of number that a Llama does not.
+pub fn tensors(path: &Path) -> Result<impl Iterator<Item = Result<(String, Tensor)>>> {
+    let path = path.to_owned();
+    Ok(entries(&path)?.into_iter().map(move |(name, entry)| {
+        let tensor = entry.read(&path);
+        let tensor = tensor.with_context(|| format!("{}: {name}", path.display()))?;
+        Ok((name, tensor))
+    }))
+}
+
+/// Calls `take` with each tensor in turn.
+///
+/// # Errors
+/// Those of `take`, and see [`tensors`].
 pub fn for_each(path: &Path, mut take: impl FnMut(&str, Tensor) -> Result<()>) -> Result<()> {
-    for (name, entry) in entries(path)? {
-        let read = || -> Result<Tensor> {
-            let kind = kind(entry.dtype)?;
-            if entry.range.is_empty() {
-                return Ok(Tensor::f_zeros(&entry.size, (kind, Device::Cpu))?);
-            }
-            let bytes = MappedFile::open_range(path, entry.range.clone())?;
-            Ok(Tensor::f_from_data_size(&bytes, &entry.size, kind)?)
-        };
-        take(
-            &name,
-            read().with_context(|| format!("{}: {name}", path.display()))?,
-        )?;
-    }
-    Ok(())
+    tensors(path)?.try_for_each(|entry| {
+        let (name, tensor) = entry?;
+        take(&name, tensor)
+    })
 }
 
 /// The kind of the file's first tensor, if it has one.
@@ -67,6 +73,17 @@ struct Entry {
     dtype: Dtype,
     size: Vec<i64>,
     range: Range<usize>,
+}
+
+impl Entry {
+    fn read(&self, path: &Path) -> Result<Tensor> {
+        let kind = kind(self.dtype)?;
+        if self.range.is_empty() {
+            return Ok(Tensor::f_zeros(&self.size, (kind, Device::Cpu))?);
+        }
+        let bytes = MappedFile::open_range(path, self.range.clone())?;
+        Ok(Tensor::f_from_data_size(&bytes, &self.size, kind)?)
+    }
 }
 
 /// The file's table of contents, in the order of the data.
@@ -137,14 +154,9 @@ impl<'de> Visitor<'de> for NamesVisitor {
 /// All tensors of the file by name.
 ///
 /// # Errors
-/// See [`for_each`].
+/// See [`tensors`].
 pub fn read(path: &Path) -> Result<HashMap<String, Tensor>> {
-    let mut tensors = HashMap::new();
-    for_each(path, |name, tensor| {
-        tensors.insert(name.to_owned(), tensor);
-        Ok(())
-    })?;
-    Ok(tensors)
+    tensors(path)?.collect()
 }
 
 /// Writes the tensors as they are, one after another, under another name first; flushed to disk when it returns.
@@ -172,9 +184,8 @@ fn write_views(
         .iter()
         .map(|(name, tensor)| Ok((name.as_str(), Contiguous::new(tensor, kind(tensor))?)));
     let views = views.collect::<Result<Vec<_>>>()?;
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     write_atomically(path, |temporary| {
-        Ok(serialize_to_file(views, Some(metadata), temporary)?)
+        Ok(serialize_to_file(views, Some(metadata()), temporary)?)
     })
 }
 
@@ -189,13 +200,6 @@ struct Contiguous {
 
 impl Contiguous {
     fn new(tensor: &Tensor, kind: Kind) -> Result<Self> {
-        let dtype = match kind {
-            Kind::Float => Dtype::F32,
-            Kind::BFloat16 => Dtype::BF16,
-            Kind::Half => Dtype::F16,
-            Kind::Uint8 => Dtype::U8,
-            other => bail!("tensors of kind {other:?} are not written"),
-        };
         let shape: Vec<usize> = tensor
             .size()
             .iter()
@@ -205,7 +209,7 @@ impl Contiguous {
         Ok(Self {
             tensor: tensor.shallow_clone(),
             kind,
-            dtype,
+            dtype: dtype(kind)?,
             shape,
             bytes,
         })
@@ -222,11 +226,7 @@ impl View for Contiguous {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let mut bytes = vec![0; self.bytes];
-        let on_cpu = self.tensor.detach().to_device(Device::Cpu);
-        let on_cpu = on_cpu.to_kind(self.kind).contiguous();
-        on_cpu.copy_data_u8(&mut bytes, self.tensor.numel());
-        Cow::Owned(bytes)
+        Cow::Owned(bytes_of(&self.tensor, self.kind))
     }
 
     fn data_len(&self) -> usize {
@@ -234,12 +234,39 @@ impl View for Contiguous {
     }
 }
 
+/// What every file says of itself, as PyTorch's users expect it.
+fn metadata() -> HashMap<String, String> {
+    HashMap::from([("format".to_owned(), "pt".to_owned())])
+}
+
+/// The tensor's numbers in this kind, in memory order.
+fn bytes_of(tensor: &Tensor, kind: Kind) -> Vec<u8> {
+    let mut bytes = vec![0; tensor.numel() * kind.elt_size_in_bytes()];
+    let on_cpu = tensor.detach().to_device(Device::Cpu);
+    let on_cpu = on_cpu.to_kind(kind).contiguous();
+    on_cpu.copy_data_u8(&mut bytes, tensor.numel());
+    bytes
+}
+
+/// The kinds of number that are written and read.
+const KINDS: [(Kind, Dtype); 5] = [
+    (Kind::Float, Dtype::F32),
+    (Kind::BFloat16, Dtype::BF16),
+    (Kind::Half, Dtype::F16),
+    (Kind::Int16, Dtype::I16),
+    (Kind::Uint8, Dtype::U8),
+];
+
 fn kind(dtype: Dtype) -> Result<Kind> {
-    Ok(match dtype {
-        Dtype::F32 => Kind::Float,
-        Dtype::BF16 => Kind::BFloat16,
-        Dtype::F16 => Kind::Half,
-        Dtype::U8 => Kind::Uint8,
-        other => bail!("numbers of type {other:?} are not read; fp32, bf16, fp16 and uint8 are"),
-    })
+    let found = KINDS.iter().find(|(_, known)| *known == dtype);
+    let (kind, _) = found.with_context(|| {
+        format!("numbers of type {dtype:?} are not read; fp32, bf16, fp16, int16 and uint8 are")
+    })?;
+    Ok(*kind)
+}
+
+fn dtype(kind: Kind) -> Result<Dtype> {
+    let found = KINDS.iter().find(|(known, _)| *known == kind);
+    let (_, dtype) = found.with_context(|| format!("tensors of kind {kind:?} are not written"))?;
+    Ok(*dtype)
 }
