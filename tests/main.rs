@@ -14,6 +14,7 @@ mod distributed;
 mod dpo;
 mod eval;
 mod fused_operations;
+mod host_reads;
 mod hostile_files;
 mod hub;
 mod layers;

@@ -14,6 +14,7 @@ mod pickle;
 mod recompute;
 mod reducer;
 mod runtime;
+mod trace;
 
 pub use c10d::{Group, Membership, Store, StoreAddress};
 pub use catch::{catch, install_panic_hook};
@@ -30,6 +31,7 @@ pub use runtime::{
     cuda_peak_bytes, end_process, keep_freed_memory, library_path, process_cpu_time, quiet_log,
     report_file_size_limit, require_determinism, rng_state, set_rng_state, set_threads, version,
 };
+pub use trace::operations;
 
 use anyhow::{Result, anyhow};
 use std::ffi::{CStr, CString, c_char};

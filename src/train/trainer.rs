@@ -220,11 +220,12 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
         if !self.saving.save {
             return Ok(());
         }
-        let step = self.state.step;
+        let (step, began) = (self.state.step, Instant::now());
         let dir =
             self.checkpointer
                 .save(&self.store, &self.optimizer, step, &self.state, standing)?;
-        log::debug!("saved {}", dir.display());
+        let seconds = began.elapsed().as_secs_f64();
+        log::debug!("saved {} in {seconds:.2}s", dir.display());
         progress.checkpoint = Some((step, dir));
         Ok(())
     }
