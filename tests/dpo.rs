@@ -1,6 +1,6 @@
 //! Learning from preferences, against TRL's and the papers' numbers and against itself: cut, on ranks, cached.
 
-mod references;
+pub(crate) mod references;
 
 use crate::common::{fixture, llama_train, metrics};
 use crate::distributed::ranks;
@@ -23,13 +23,13 @@ fn numbers(value: &Value) -> Vec<f64> {
     numbers.map(|number| number.as_f64().unwrap()).collect()
 }
 
-fn model(name: &str) -> String {
+pub(crate) fn model(name: &str) -> String {
     fixture("3_dpo").join(name).display().to_string()
 }
 
 /// The reference's pairs, `times` over, as `prep-data preference` makes them: `p_train_000000.npy` and its index; the same
 /// again as the val split where that is asked for.
-fn write_folder(dir: &Path, splits: &[&str], times: usize) {
+pub(crate) fn write_folder(dir: &Path, splits: &[&str], times: usize) {
     let pairs = fs::read_to_string(fixture("9_stream/preferences_tokenized.jsonl")).unwrap();
     let rows = tempfile::Builder::new()
         .suffix(".jsonl")

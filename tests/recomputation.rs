@@ -1,10 +1,13 @@
 //! Activation checkpointing: the same gradients bit by bit, dropout included, whatever is trained.
 
-use crate::common::{column, llama_train, metrics, stream_run};
+use crate::common::{column, metrics, stream_run};
+use crate::distributed::ranks;
+use crate::{dpo, sft};
 use llama_train::config::{ModelConfig, Recompute};
 use llama_train::model::{Documents, Layout, LoraOptions, ModelOptions, Pass, Tokens, Transformer};
 use llama_train::torch::{catch, recompute};
 use llama_train::weights;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tch::{Device, Kind, Tensor, nn};
@@ -124,22 +127,47 @@ fn a_function_is_called_again_in_backward_only() {
     );
 }
 
-/// A whole run, ranks and moments included.
-#[test]
-fn a_run_is_the_same() {
-    let dir = tempfile::tempdir().unwrap();
-    let losses = |name: &str, setting: &str| {
-        llama_train(dir.path())
-            .args(stream_run(name, &["train.max_steps=4", setting]))
-            .assert()
-            .success();
-        let records = metrics(&dir.path().join("runs").join(name), "train");
+/// Two runs of a command, whose settings end with what is given: the same losses and gradient norms, bit by bit.
+fn assert_recomputed_runs_are_the_same(
+    dir: &Path,
+    (what, world_size): (&str, u64),
+    command: impl Fn(&str, &str) -> Vec<String>,
+) {
+    let losses = |kind: &str| {
+        let setting = format!("train.activation_checkpointing=\"{kind}\"");
+        let name = format!("{what}-{kind}-{world_size}");
+        ranks::run(dir, &command(&name, &setting), world_size);
+        let records = metrics(&dir.join("runs").join(name), "train");
         [column(&records, "loss"), column(&records, "grad_norm")].concat()
     };
-    let kept = losses("none", "train.activation_checkpointing=\"none\"");
+    let kept = losses("none");
     assert_eq!(kept.len(), 8);
     for kind in ["selective", "full"] {
-        let setting = format!("train.activation_checkpointing=\"{kind}\"");
-        assert_eq!(losses(kind, &setting), kept, "{kind}");
+        assert_eq!(losses(kind), kept, "{kind}");
     }
+}
+
+#[test]
+fn a_run_is_the_same_also_over_ranks() {
+    let dir = tempfile::tempdir().unwrap();
+    for world_size in [1, 2] {
+        assert_recomputed_runs_are_the_same(dir.path(), ("text", world_size), |name, setting| {
+            let cut = "train.micro_batch_size=1"; // accumulated, too
+            stream_run(name, &["train.max_steps=4", cut, setting])
+        });
+    }
+}
+
+#[test]
+fn packed_conversations_and_preferences_are_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    sft::write_folder(&dir.path().join("conversations"), &["train"]);
+    assert_recomputed_runs_are_the_same(dir.path(), ("sft", 1), |name, setting| {
+        let settings = ["data.path=conversations", "train.max_steps=4", setting];
+        sft::sft(name, &settings)
+    });
+    dpo::write_folder(&dir.path().join("data"), &["train"], 2);
+    assert_recomputed_runs_are_the_same(dir.path(), ("dpo", 1), |name, setting| {
+        dpo::references::learning(name, &dpo::model("policy"), 4, &[setting])
+    });
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 const FIELDS: [&str; 4] = ["loss", "grad_norm", "rewards/chosen", "rewards/margins"];
 
 /// A run that learns, of so many steps, started from `start`.
-fn learning(name: &str, start: &str, steps: u64, settings: &[&str]) -> Vec<String> {
+pub(crate) fn learning(name: &str, start: &str, steps: u64, settings: &[&str]) -> Vec<String> {
     let steps = format!("train.max_steps={steps}");
     let fixed = [
         steps.as_str(),
