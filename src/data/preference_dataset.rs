@@ -1,7 +1,7 @@
 //! Prompts with a better and a worse answer.
 
 use super::shard::check_ids;
-use super::{Dataset, Pair, PairLengths, PreferenceBatch, PreferenceShard};
+use super::{Dataset, KeptTokens, Pair, PairLengths, PreferenceBatch, PreferenceShard};
 use crate::bad_request;
 use crate::config::OnTooLong;
 use anyhow::{Result, ensure};
@@ -24,16 +24,7 @@ pub struct PreferenceDataset {
 struct Place {
     shard: u32,
     number: u32,
-    kept: Kept,
-}
-
-/// Tokens that are left of a pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Kept {
-    /// At the prompt's end.
-    prompt: usize,
-    /// At the beginning of either answer.
-    answer: usize,
+    kept: KeptTokens,
 }
 
 impl PreferenceDataset {
@@ -59,7 +50,7 @@ impl PreferenceDataset {
         for (shard, file) in shards.iter().enumerate() {
             for number in 0..file.len() {
                 let lengths = file.lengths(number);
-                let fits = longest_row(lengths) <= seq_len + 1;
+                let fits = lengths.longest_row() <= seq_len + 1;
                 data.too_long += usize::from(!fits);
                 let capacity = match too_long {
                     _ if fits => u64::MAX,
@@ -67,7 +58,7 @@ impl PreferenceDataset {
                     OnTooLong::Drop => continue,
                     OnTooLong::Error => return Err(refusal(file, number, seq_len)),
                 };
-                let kept = cut(lengths, capacity);
+                let kept = lengths.cut(capacity);
                 if has_no_answer(lengths, kept) {
                     data.without_answer += 1;
                     continue;
@@ -119,24 +110,8 @@ impl PreferenceDataset {
     }
 }
 
-fn longest_row(lengths: PairLengths) -> u64 {
-    lengths.prompt + lengths.chosen.max(lengths.rejected)
-}
-
-/// The prompt loses its beginning, the same for both answers, but for its last token; an answer that still does not fit
-/// loses its end.
-fn cut(lengths: PairLengths, capacity: u64) -> Kept {
-    let longest = lengths.chosen.max(lengths.rejected);
-    let room = capacity.saturating_sub(longest).max(1);
-    let prompt = lengths.prompt.min(room);
-    Kept {
-        prompt: prompt as usize,
-        answer: longest.min(capacity - prompt) as usize,
-    }
-}
-
 /// The first token after nothing cannot be predicted.
-fn has_no_answer(lengths: PairLengths, kept: Kept) -> bool {
+fn has_no_answer(lengths: PairLengths, kept: KeptTokens) -> bool {
     let needed = if kept.prompt == 0 { 2 } else { 1 };
     lengths.chosen.min(lengths.rejected).min(kept.answer as u64) < needed
 }
@@ -146,7 +121,7 @@ fn refusal(shard: &PreferenceShard, number: usize, seq_len: u64) -> anyhow::Erro
         "{}: pair {number} has a row of {} tokens, more than train.seq_len = {seq_len} can take (one more than it); raise \
          it, or set dpo.on_too_long to \"drop\" or \"truncate\"",
         shard.path().display(),
-        longest_row(shard.lengths(number))
+        shard.lengths(number).longest_row()
     )
 }
 
@@ -181,21 +156,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_loses_the_prompts_beginning_first() {
-        let kept = |lengths, capacity| {
-            let Kept { prompt, answer } = cut(lengths, capacity);
-            (prompt, answer)
-        };
-        assert_eq!(kept(lengths(5, 3, 2), 8), (5, 3));
-        assert_eq!(kept(lengths(9, 3, 2), 8), (5, 3));
-        assert_eq!(kept(lengths(9, 2, 7), 8), (1, 7));
-        assert_eq!(kept(lengths(9, 20, 2), 8), (1, 7));
-        assert_eq!(kept(lengths(0, 20, 2), 8), (0, 8));
-    }
-
-    #[test]
     fn an_answer_needs_a_token_that_can_be_predicted() {
-        let whole = |lengths| has_no_answer(lengths, cut(lengths, u64::MAX));
+        let whole = |lengths| has_no_answer(lengths, lengths.cut(u64::MAX));
         assert!(!whole(lengths(1, 1, 1)));
         assert!(whole(lengths(1, 0, 1)));
         assert!(whole(lengths(0, 1, 2)));

@@ -1,7 +1,7 @@
 //! A shard of pairs: token ids, and where each pair's prompt, chosen and rejected answer begin.
 
 use super::example_index::read_offsets;
-use super::{Shard, ShardError};
+use super::{PairLengths, Shard, ShardError};
 use std::path::Path;
 
 /// Two files, mapped into memory; the offsets are read.
@@ -10,17 +10,6 @@ pub struct PreferenceShard {
     tokens: Shard,
     /// 3N + 1 offsets of N pairs.
     offsets: Vec<u64>,
-}
-
-/// Tokens of a pair's three parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PairLengths {
-    /// What both answers follow.
-    pub prompt: u64,
-    /// The better answer.
-    pub chosen: u64,
-    /// The worse one.
-    pub rejected: u64,
 }
 
 /// The ids of a pair.

@@ -6,27 +6,42 @@
 use tch::{Kind, Tensor};
 
 /// The fp32 numbers of which `rounded` (bf16) is the nearest and `remainder` (int16) the difference of the bit patterns.
-#[must_use]
 pub(super) fn join(rounded: &Tensor, remainder: &Tensor) -> Tensor {
-    let high = rounded.view_dtype(Kind::Int16).to_kind(Kind::Int);
-    let bits = high.bitwise_left_shift_tensor_scalar(16) + remainder.to_kind(Kind::Int);
+    let bits = high_bits(&rounded.view_dtype(Kind::Int16)) + remainder.to_kind(Kind::Int);
     bits.view_dtype(Kind::Float)
 }
 
-/// Writes both halves of the fp32 numbers.
+/// Writes both halves of the fp32 numbers. Halfway between two bf16 numbers the one further from zero is taken, not the even
+/// one: so the difference has 65,536 values and not one more.
 pub(super) fn split(whole: &Tensor, rounded: &Tensor, remainder: &Tensor) {
     tch::no_grad(|| {
-        rounded.shallow_clone().copy_(whole); // to the nearest, as torch rounds
-        let high = rounded.view_dtype(Kind::Int16).to_kind(Kind::Int);
-        let low = whole.view_dtype(Kind::Int) - high.bitwise_left_shift_tensor_scalar(16);
-        remainder.shallow_clone().copy_(&low);
+        let bits = whole.view_dtype(Kind::Int);
+        let high = (&bits + 0x8000).bitwise_right_shift_tensor_scalar(16);
+        let high = high.to_kind(Kind::Int16);
+        rounded
+            .shallow_clone()
+            .copy_(&high.view_dtype(Kind::BFloat16));
+        remainder.shallow_clone().copy_(&(bits - high_bits(&high)));
     });
+}
+
+/// The 16 bits as the upper half of 32.
+fn high_bits(half: &Tensor) -> Tensor {
+    let half = half.to_kind(Kind::Int);
+    half.bitwise_left_shift_tensor_scalar(16)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use tch::Device;
+
+    fn halves(whole: &Tensor) -> (Tensor, Tensor) {
+        let [rounded, remainder] =
+            [Kind::BFloat16, Kind::Int16].map(|kind| whole.zeros_like().to_kind(kind));
+        split(whole, &rounded, &remainder);
+        (rounded, remainder)
+    }
 
     #[test]
     fn the_halves_are_the_number_bit_by_bit() {
@@ -37,16 +52,36 @@ mod tests {
             f32::MAX,
             f32::MIN_POSITIVE,
             f32::INFINITY,
-            1.003_906_2,
-            -1.001_953_1,
+        ];
+        let halfway = [
+            1.0 + 0.5_f32.powi(8),
+            -1.0 - 0.5_f32.powi(8),
+            1.0 + 3.0 * 0.5_f32.powi(8),
         ];
         let random = Tensor::randn([1 << 16], (Kind::Float, Device::Cpu)) * 3.0;
-        let whole = Tensor::cat(&[Tensor::from_slice(&special), random], 0);
-        let rounded = Tensor::zeros_like(&whole).to_kind(Kind::BFloat16);
-        let remainder = Tensor::zeros_like(&whole).to_kind(Kind::Int16);
-        split(&whole, &rounded, &remainder);
-        assert!(rounded.equal(&whole.to_kind(Kind::BFloat16)));
+        let given = [
+            Tensor::from_slice(&special),
+            Tensor::from_slice(&halfway),
+            random,
+        ];
+        let whole = Tensor::cat(&given, 0);
+        let (rounded, remainder) = halves(&whole);
         let bits = |tensor: &Tensor| tensor.view_dtype(Kind::Int);
         assert!(bits(&join(&rounded, &remainder)).equal(&bits(&whole)));
+    }
+
+    #[test]
+    fn the_first_half_is_the_number_rounded() {
+        let random = Tensor::randn([1 << 12], (Kind::Float, Device::Cpu));
+        let halfway = random.view_dtype(Kind::Int).remainder(0x1_0000).eq(0x8000);
+        let (rounded, _) = halves(&random);
+        let differs = rounded.ne_tensor(&random.to_kind(Kind::BFloat16));
+        assert_eq!(
+            differs
+                .logical_and(&halfway.logical_not())
+                .sum(Kind::Int64)
+                .int64_value(&[]),
+            0
+        );
     }
 }

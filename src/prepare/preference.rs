@@ -5,6 +5,7 @@ use super::{
     input::Preference,
     instruct::Chat,
 };
+use crate::data::PairLengths;
 use crate::tokenizer::Message;
 use anyhow::Result;
 
@@ -34,7 +35,7 @@ pub(super) fn encode(
     }
 }
 
-/// A pair of ids; of one that is too long the ends of the answers are cut off.
+/// A pair of ids, cut as training would cut it where that is asked for.
 ///
 /// # Errors
 /// A bad request where one that is too long is to be refused.
@@ -43,19 +44,22 @@ pub(super) fn of_ids(
     limit: Option<Limit>,
 ) -> Result<Encoded> {
     let Preference {
-        prompt,
+        mut prompt,
         mut chosen,
         mut rejected,
     } = pair;
-    let length = prompt.len() + chosen.len().max(rejected.len());
-    let fit = limit.map_or(Ok(Fit::Whole), |limit| limit.fit(length))?;
+    let lengths = PairLengths {
+        prompt: prompt.len() as u64,
+        chosen: chosen.len() as u64,
+        rejected: rejected.len() as u64,
+    };
+    let longest = lengths.longest_row() as usize;
+    let fit = limit.map_or(Ok(Fit::Whole), |limit| limit.fit(longest))?;
     if let (Fit::Cut, Some(limit)) = (fit, limit) {
-        let room = limit.tokens.saturating_sub(prompt.len());
-        chosen.truncate(room);
-        rejected.truncate(room);
-        if room == 0 {
-            return Ok(Encoded::LeftOut(LeftOut::TooLong));
-        }
+        let kept = lengths.cut(limit.tokens as u64);
+        prompt.drain(..prompt.len() - kept.prompt);
+        chosen.truncate(kept.answer);
+        rejected.truncate(kept.answer);
     }
     if fit == Fit::No {
         return Ok(Encoded::LeftOut(LeftOut::TooLong));

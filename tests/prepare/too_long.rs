@@ -73,6 +73,7 @@ fn what_is_kept_fits_a_row_of_training() {
     assert_eq!(rows.unwrap().examples(), 4);
 }
 
+/// The prompt loses its beginning, as in training: an answer without its end teaches not to end.
 #[test]
 fn pairs_go_by_the_rule() {
     let pair = |chosen: &[u32], rejected: &[u32]| json!({"prompt_ids": [1, 2, 3], "chosen_ids": chosen, "rejected_ids": rejected});
@@ -99,8 +100,9 @@ fn pairs_go_by_the_rule() {
         case.pairs(),
         [
             [vec![1, 2, 3], vec![4, 5], vec![6]],
-            [vec![1, 2, 3], vec![4, 5], vec![6]],
-            [vec![1, 2, 3], vec![4], vec![4, 5]]
+            [vec![3], vec![4, 5, 6, 7], vec![6]],
+            [vec![3], vec![4], vec![4, 5, 6, 7]],
+            [vec![3, 4, 5, 6], vec![1], vec![2]],
         ]
     );
     assert_eq!(
@@ -109,6 +111,6 @@ fn pairs_go_by_the_rule() {
             &summary["too_long"],
             &summary["longest"]
         ),
-        (&json!(2), &json!(1), &json!(5))
+        (&json!(3), &json!(0), &json!(5))
     );
 }
