@@ -5,9 +5,27 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 macro_rules! choices {
     ($(#[doc = $doc:literal])* $name:ident { $( $(#[doc = $variant_doc:literal])* $variant:ident = $text:literal ),* $(,)? }) => {
         $(#[doc = $doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
         pub enum $name { $( $(#[doc = $variant_doc])* #[serde(rename = $text)] $variant, )* }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let value = toml::Value::deserialize(deserializer)?;
+                match value.as_str() {
+                    $( Some($text) => Ok(Self::$variant), )*
+                    _ => Err(D::Error::custom(not_one_of(&value, &[$($text),*]))),
+                }
+            }
+        }
     };
+}
+
+fn not_one_of(value: &toml::Value, texts: &[&str]) -> String {
+    let quoted: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();
+    match quoted.as_slice() {
+        [only] => format!("{value} is not {only}, the one value that this version takes"),
+        several => format!("{value} is not one of {}", several.join(", ")),
+    }
 }
 
 choices! {
@@ -231,5 +249,27 @@ impl<'de> Deserialize<'de> for DeviceChoice {
         String::deserialize(deserializer)?
             .parse()
             .map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_none_is_told_those_that_are() {
+        let message =
+            |refused: Result<String, toml::de::Error>| refused.unwrap_err().message().to_owned();
+        let precision = Precision::deserialize(toml::Value::from("fp8"));
+        let precision = precision.map(|found| format!("{found:?}"));
+        assert_eq!(
+            message(precision),
+            r#""fp8" is not one of "auto", "fp32", "bf16""#
+        );
+        let auto = Auto::deserialize(toml::Value::from(true)).map(|found| format!("{found:?}"));
+        assert_eq!(
+            message(auto),
+            r#"true is not "auto", the one value that this version takes"#
+        );
     }
 }

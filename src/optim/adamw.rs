@@ -1,7 +1,7 @@
 //! AdamW (Loshchilov & Hutter 2019) through torch's fused kernel.
 
 use super::ParamGroup;
-use super::state::{State, StateTensor};
+use super::state::{Constants, State, StateTensor};
 use crate::dist::{Partition, Piece, ProcessGroup};
 use anyhow::{Result, bail, ensure};
 use std::collections::HashMap;
@@ -14,15 +14,6 @@ pub struct AdamW {
     groups: Vec<Group>,
     spread: Spread,
     constants: Constants,
-}
-
-/// What is the same for all parameters.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Constants {
-    /// Decay rates of the moments.
-    pub(super) betas: (f64, f64),
-    /// Added to the denominator.
-    pub(super) eps: f64,
 }
 
 struct Group {

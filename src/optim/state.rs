@@ -1,12 +1,20 @@
 //! What the optimizer remembers of the parameters, or of the parts of them, that a rank updates.
 
 use super::ParamGroup;
-use super::adamw::Constants;
 use super::split_float;
 use crate::dist::Piece;
 use crate::torch::{self, AdamWStep};
 use anyhow::{Result, ensure};
 use tch::{Kind, Tensor};
+
+/// What is the same for all parameters.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Constants {
+    /// Decay rates of the moments.
+    pub(super) betas: (f64, f64),
+    /// Added to the denominator.
+    pub(super) eps: f64,
+}
 
 /// State of some pieces of one group, in their order.
 #[derive(Debug)]
