@@ -75,11 +75,13 @@ fn shells_complete_verbs_and_flags() {
         );
     }
     fs::write(dir.path().join("completions"), script("bash")).unwrap();
-    let complete = |words: &str| {
-        let last = words.split(' ').count() - 1;
+    let complete = |before: &str, last: &str| {
+        let at = before.split(' ').count();
+        let previous = before.rsplit(' ').next().unwrap();
         let ask = format!(
-            "source ./completions; COMP_WORDS=({words}); COMP_CWORD={last}; _llama-train llama-train '' ''; \
-             echo \"${{COMPREPLY[*]}}\""
+            "source ./completions; COMP_WORDS=({before} {last}); COMP_CWORD={at}; \
+             function=$(complete -p llama-train | sed 's/.*-F //; s/ .*//'); \
+             $function llama-train {last} {previous}; echo \"${{COMPREPLY[*]}}\""
         );
         let mut bash = Command::new("bash");
         let output = bash
@@ -89,8 +91,8 @@ fn shells_complete_verbs_and_flags() {
             .unwrap();
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };
-    assert_eq!(complete("llama-train dis"), "distill");
-    assert_eq!(complete("llama-train report --c"), "--config --csv");
+    assert_eq!(complete("llama-train", "dis"), "distill");
+    assert_eq!(complete("llama-train report", "--c"), "--config --csv");
     let refused = llama_train(dir.path())
         .args(["completions", "cmd"])
         .assert()

@@ -62,14 +62,14 @@ fn what_is_drawn_is_what_was_measured() {
                 "step {step}: {value}, not {expected}"
             );
         }
-        let drawn = |step: f64| train.iter().any(|(at, _)| close(*at, step));
+        let drawn = |step: f64| train.iter().any(|(at, _)| (at - step).abs() < 0.5);
         assert!(drawn(1.0) && drawn(f64::from(steps)));
         assert_eq!(drawn(777.0), steps > 777); // the spike, if it was reached
         let val = plot.points("val");
         assert_eq!(val.len(), 5);
         for (at, (step, value)) in val.iter().enumerate() {
             let expected = steps / 5 * (at as u32 + 1);
-            assert!(close(*step, expected.into()), "{step}");
+            assert!((step - f64::from(expected)).abs() < 0.5, "{step}");
             assert!(close(*value, 2.5 + 1.0 / f64::from(expected)), "{value}");
         }
         let lr = page.plot("Learning rate").points("train");

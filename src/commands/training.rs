@@ -10,7 +10,6 @@ use crate::dist::{LaunchEnv, ProcessGroup, Rendezvous};
 use crate::generate::tokens_needed;
 use crate::hub;
 use crate::logging;
-use crate::metrics::MetricSink;
 use crate::objective::Objective;
 use crate::tokenizer::{self, PromptStyle, Tokenizer};
 use crate::torch;
@@ -244,23 +243,18 @@ where
     if is_first {
         let step = trainer.state.step;
         trainer.sinks = sinks::local(&folder, step, plan.max_steps)?;
-        let sink = reporting.sink(folder.path(), step, run)?;
-        let boxed = sink.map(|sink| Box::new(sink) as Box<dyn MetricSink>);
-        trainer.sinks.extend(boxed);
+        trainer
+            .sinks
+            .extend(reporting.sink(folder.path(), step, run)?);
         let started = Started::here(step, device, trainer.speed.precision, &plan);
         history::append(folder.path(), &Event::Start(started));
     }
     let summary = trainer.run();
-    let page = is_first.then(|| draw_page(folder.path(), trainer.state.step, &summary));
+    let draw = || draw_page(folder.path(), trainer.state.step, &summary);
+    let page = is_first.then(draw).flatten();
     let output = summary.and_then(|summary| {
-        let page = page.flatten();
-        summary::output(
-            folder.path(),
-            &prompts,
-            &trainer.state,
-            &summary,
-            page.as_deref(),
-        )
+        let (run, state) = (folder.path(), &trainer.state);
+        summary::output(run, &prompts, state, &summary, page.as_deref())
     });
     sinks::finish(&mut trainer.sinks, &output);
     output

@@ -122,7 +122,7 @@ fn announce(signal: Signal, step: u64, then: AtSignal) {
         AtSignal::Save => "then saving",
         AtSignal::Discard => "nothing is saved",
     };
-    log::warn!(
+    log::info!(
         "{}: finishing step {step}, {then}; once more to end at once",
         signal.name()
     );

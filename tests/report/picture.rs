@@ -128,8 +128,8 @@ impl Plot {
         }
     }
 
-    pub(super) fn labels(&self) -> Vec<&str> {
-        self.lines.iter().map(|line| line.label.as_str()).collect()
+    pub(super) fn labels(&self) -> Vec<String> {
+        self.lines.iter().map(|line| line.label.clone()).collect()
     }
 
     fn line(&self, label: &str) -> &Line {

@@ -67,8 +67,13 @@ fn is_other(series: &Series) -> bool {
 
 /// The lines of these splits and names. A color is a run where there are several, else a name, else a split.
 pub(super) fn lines(runs: &[Run], pairs: &[(&str, &str)], noisy: bool) -> Vec<Line> {
-    let names: Vec<&str> = pairs.iter().map(|(_, name)| *name).collect();
-    let several_names = names.iter().any(|name| *name != names[0]);
+    let mut names: Vec<&str> = Vec::new();
+    for (_, name) in pairs {
+        if !names.contains(name) {
+            names.push(name);
+        }
+    }
+    let several_names = names.len() > 1;
     let mut lines = Vec::new();
     for (index, run) in runs.iter().enumerate() {
         for (at, (split, name)) in pairs.iter().enumerate() {

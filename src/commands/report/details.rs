@@ -49,54 +49,42 @@ fn at_step(html: &mut Html, run: &Run, step: u64) {
 
 /// What is not as it is by default, and the rest folded away.
 pub(super) fn configuration(html: &mut Html, run: &Run) {
-    let (changed, rest): (Vec<_>, Vec<_>) = settings(&run.config)
-        .into_iter()
-        .partition(Setting::is_changed);
+    let settings = settings(&run.config);
+    let (changed, rest): (Vec<_>, Vec<_>) = settings.into_iter().partition(Setting::is_changed);
     if changed.is_empty() && rest.is_empty() {
         return;
     }
-    let row = |html: &mut Html, cells: [&dyn Display; 3]| {
-        html.element("tr", &[], |html| {
-            cells.iter().for_each(|cell| html.words("td", &[], cell))
-        });
-    };
     html.element("div", &[("class", &"card")], |html| {
         html.element("table", &[("class", &"code")], |html| {
-            html.element("tr", &[], |html| {
-                ["Key", "Value", "Default"]
-                    .iter()
-                    .for_each(|name| html.words("th", &[], name));
-            });
+            row(html, "th", [&"Key", &"Value", &"Default"]);
             for Setting {
                 key,
                 value,
                 default,
             } in &changed
             {
-                row(
-                    html,
-                    [
-                        key,
-                        value,
-                        if default.is_empty() {
-                            &"not set"
-                        } else {
-                            default
-                        },
-                    ],
-                );
+                let default: &dyn Display = if default.is_empty() {
+                    &"not set"
+                } else {
+                    default
+                };
+                row(html, "td", [key, value, default]);
             }
         });
-        folded(
-            html,
-            &format!("{} keys are as they are by default", rest.len()),
-            |html| {
-                html.element("table", &[("class", &"code")], |html| {
-                    rest.iter()
-                        .for_each(|Setting { key, value, .. }| row(html, [key, value, &""]));
-                });
-            },
-        );
+        let others = format!("{} keys are as they are by default", rest.len());
+        folded(html, &others, |html| {
+            html.element("table", &[("class", &"code")], |html| {
+                for Setting { key, value, .. } in &rest {
+                    row(html, "td", [key, value]);
+                }
+            });
+        });
+    });
+}
+
+fn row<const N: usize>(html: &mut Html, kind: &str, cells: [&dyn Display; N]) {
+    html.element("tr", &[], |html| {
+        cells.iter().for_each(|cell| html.words(kind, &[], cell));
     });
 }
 

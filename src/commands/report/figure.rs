@@ -22,14 +22,7 @@ pub(super) fn draw(html: &mut Html, mut plot: Plot) {
             for line in &plot.lines {
                 legend(html, line, plot.unit);
             }
-            let last = plot
-                .lines
-                .iter()
-                .filter_map(|line| line.finite().next_back());
-            let last = last.map(|(step, _)| step).reduce(f64::max);
-            let at = last.map_or_else(String::new, |step| {
-                format!("at step {}", Unit::Steps.alone(step))
-            });
+            let at = of_the_end(plot);
             html.words("li", &[("class", &"at"), ("data-end", &at)], &at);
         });
         plot.draw(html);
@@ -37,6 +30,21 @@ pub(super) fn draw(html: &mut Html, mut plot: Plot) {
             html.words("p", &[("class", &"note")], &note);
         }
     });
+}
+
+/// What the legend's numbers are, unless a pointer asks for others.
+fn of_the_end(plot: &Plot) -> String {
+    let ends = plot
+        .lines
+        .iter()
+        .filter_map(|line| line.finite().next_back());
+    let mut ends: Vec<f64> = ends.map(|(step, _)| step).collect();
+    ends.dedup();
+    match ends[..] {
+        [] => String::new(),
+        [step] => format!("at step {}", Unit::Steps.alone(step)),
+        _ => "at their ends".to_owned(),
+    }
 }
 
 fn legend(html: &mut Html, line: &Line, unit: Unit) {
@@ -70,9 +78,7 @@ fn notes(plot: &Plot) -> Vec<String> {
     let mut notes = Vec::new();
     let windows = plot.lines.iter().filter_map(Line::window);
     if let Some(window) = windows.max() {
-        notes.push(format!(
-            "Faint: each step. Strong: the mean of {window} steps around."
-        ));
+        notes.push(format!("Faint: each step. Strong: mean of {window} steps."));
     }
     let highest = plot
         .lines
