@@ -79,7 +79,11 @@ fn what_is_drawn_is_what_was_measured() {
             "1.500 GB",
             "8192",
             "Best validation loss",
-            &format!("at step {steps}"),
+            if steps == 300 {
+                "at step 300"
+            } else {
+                "at step 5,000"
+            },
         ] {
             assert!(page.text().contains(part), "{part}");
         }

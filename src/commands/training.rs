@@ -227,12 +227,7 @@ where
     let device = prepare_device(&parts.config.run, rendezvous.launch())?;
     let (folder, prompts) = (parts.folder.clone(), parts.prompts.clone());
     let plan = parts.plan.clone();
-    rendezvous.rank_zero_first("run folder", || {
-        if is_first {
-            folder.create(&request.config.to_toml())?;
-        }
-        logging::tee_into(&folder.log())
-    })?;
+    open_folder(&folder, request, &rendezvous)?;
     log::info!("{}", parts.plan);
     let run = wandb::describe(&request.config, &parts.plan);
     let group = rendezvous.group(device)?;
@@ -243,21 +238,38 @@ where
     if is_first {
         let step = trainer.state.step;
         trainer.sinks = sinks::local(&folder, step, plan.max_steps)?;
-        trainer
-            .sinks
-            .extend(reporting.sink(folder.path(), step, run)?);
-        let started = Started::here(step, device, trainer.speed.precision, &plan);
+        let sink = reporting.sink(folder.path(), step, run)?;
+        trainer.sinks.extend(sink);
+    }
+    let trains = trainer.state.step < plan.max_steps; // else the run was finished before, and stays as it is
+    if is_first && trains {
+        let started = Started::here(trainer.state.step, device, trainer.speed.precision, &plan);
         history::append(folder.path(), &Event::Start(started));
     }
     let summary = trainer.run();
     let draw = || draw_page(folder.path(), trainer.state.step, &summary);
-    let page = is_first.then(draw).flatten();
+    let page = (is_first && trains).then(draw).flatten();
     let output = summary.and_then(|summary| {
         let (run, state) = (folder.path(), &trainer.state);
         summary::output(run, &prompts, state, &summary, page.as_deref())
     });
     sinks::finish(&mut trainer.sinks, &output);
     output
+}
+
+/// Rank 0 makes the folder; the log lines of all go there from now on.
+fn open_folder(
+    folder: &RunFolder,
+    request: &TrainingRequest,
+    rendezvous: &Rendezvous,
+) -> Result<()> {
+    let is_first = rendezvous.launch().rank == 0;
+    rendezvous.rank_zero_first("run folder", || {
+        if is_first {
+            folder.create(&request.config.to_toml())?;
+        }
+        logging::tee_into(&folder.log())
+    })
 }
 
 /// Notes how the run ended and draws its page; a run that went well has done so without one, too.
