@@ -14,4 +14,4 @@ for lr in 3e-3 1e-3; do
 done
 "$binary" report lr-3e-3 lr-1e-3 --out both.html
 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --blink-settings=preferredColorScheme=1 \
-  --window-size=1240,780 --screenshot="$root/scripts/readme/report.png" "file://$PWD/both.html"
+  --virtual-time-budget=2000 --window-size=1240,760 --screenshot="$root/scripts/readme/report.png" "file://$PWD/both.html"

@@ -25,7 +25,7 @@ impl Range {
     }
 
     /// With zero in it.
-    pub(super) fn from_zero(self) -> Self {
+    pub(super) fn with_zero(self) -> Self {
         Self {
             low: self.low.min(0.0),
             high: self.high.max(0.0),
@@ -63,7 +63,7 @@ impl Range {
         let rough = (self.width() / count as f64).max(least);
         let power = 10_f64.powf(rough.log10().floor());
         let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
-        let fits = |step: &&f64| **step >= rough * 0.8 && **step >= least;
+        let fits = |step: &&f64| **step >= rough * 0.7 && **step >= least;
         let step = *steps.iter().find(fits).unwrap_or(&steps[3]);
         let first = (self.low / step - 1e-6).ceil() as i64;
         let last = (self.high / step + 1e-6).floor() as i64;

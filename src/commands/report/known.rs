@@ -59,7 +59,7 @@ pub(super) const KNOWN: [Known; 11] = [
     .noisy(),
     Known::new("Learning rate", "of each step", &["lr"])
         .of_training()
-        .from_zero(),
+        .with_zero(),
     Known::new("Gradient norm", "before clipping", &["grad_norm"])
         .of_training()
         .bulk()
@@ -70,17 +70,17 @@ pub(super) const KNOWN: [Known; 11] = [
         &["tokens_per_second"],
     )
     .of_training()
-    .from_zero()
+    .with_zero()
     .noisy(),
     Known::new("MFU", "(6N + 6Lds) × tokens/s ÷ peak", &["mfu"])
         .of_training()
         .unit(Unit::Percent)
-        .from_zero()
+        .with_zero()
         .noisy(),
     Known::new("Peak memory", "of rank 0, so far", &["memory_peak_bytes"])
         .of_training()
         .unit(Unit::Bytes)
-        .from_zero(),
+        .with_zero(),
 ];
 
 /// Numbers that say where a line stands, or the same as another.
@@ -120,7 +120,7 @@ impl Known {
         }
     }
 
-    const fn from_zero(self) -> Self {
+    const fn with_zero(self) -> Self {
         Self {
             view: View::FromZero,
             ..self

@@ -65,7 +65,7 @@ impl Plot {
         let whole = Range::of(values());
         match self.view {
             View::Whole => whole.padded(),
-            View::FromZero => whole.from_zero().padded(),
+            View::FromZero => whole.with_zero().padded(),
             View::Bulk => bulk(values().collect(), whole).padded(),
         }
     }
@@ -76,7 +76,7 @@ impl Plot {
         let range = Range::of(steps.map(|(step, _)| *step));
         match range.low > 0.05 * range.high {
             true => range,
-            false => range.from_zero(),
+            false => range.with_zero(),
         }
     }
 
