@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/libtorch.sh
-for script in scripts/*.sh scripts/llama-train scripts/prove scripts/proofs/*.sh scripts/recipes/*.sh .ci/run; do
+for script in scripts/*.sh scripts/llama-train scripts/prove scripts/proofs/*.sh scripts/readme/*.sh scripts/recipes/*.sh .ci/run; do
   bash -n "$script"
 done
 python3 -c 'import ast, sys; [ast.parse(open(file).read(), file) for file in sys.argv[1:]]' scripts/*.py scripts/proofs/*.py scripts/recipes/*.py

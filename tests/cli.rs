@@ -9,7 +9,7 @@ use std::process::Command;
 /// A new flag is a visible change of this snapshot.
 #[test]
 fn help_of_every_verb() {
-    let verbs: [&[&str]; 17] = [
+    let verbs: [&[&str]; 19] = [
         &[],
         &["prep-data"],
         &["prep-data", "pretrain"],
@@ -18,6 +18,7 @@ fn help_of_every_verb() {
         &["prep-data", "tokenizer"],
         &["prep-data", "eval"],
         &["pretrain"],
+        &["sft"],
         &["dpo"],
         &["distill"],
         &["generate"],
@@ -27,6 +28,7 @@ fn help_of_every_verb() {
         &["eval"],
         &["plan"],
         &["report"],
+        &["completions"],
     ];
     let mut pages = String::new();
     for verb in verbs {
@@ -42,6 +44,60 @@ fn help_of_every_verb() {
         ));
     }
     insta::assert_snapshot!(pages);
+}
+
+/// A command that a terminal of 80 columns would wrap cannot be pasted.
+#[test]
+fn examples_fit_a_terminal() {
+    let pages = include_str!("snapshots/integration__cli__help_of_every_verb.snap");
+    let examples = pages.split("\nExample").skip(1);
+    let lines = examples.flat_map(|rest| rest.split("\n$ ").next().unwrap_or_default().lines());
+    let long: Vec<&str> = lines.filter(|line| line.chars().count() > 80).collect();
+    assert!(long.is_empty(), "{long:?}");
+    assert!(pages.matches("\nExample").count() >= 16);
+}
+
+/// What bash makes of the script: verbs and flags are completed.
+#[test]
+fn shells_complete_verbs_and_flags() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = |shell: &str| {
+        let run = llama_train(dir.path())
+            .args(["completions", shell])
+            .assert();
+        String::from_utf8(run.success().get_output().stdout.clone()).unwrap()
+    };
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = script(shell);
+        assert!(
+            script.contains("distill") && script.contains("prep-data"),
+            "{shell}"
+        );
+    }
+    fs::write(dir.path().join("completions"), script("bash")).unwrap();
+    let complete = |before: &str, last: &str| {
+        let at = before.split(' ').count();
+        let previous = before.rsplit(' ').next().unwrap();
+        let ask = format!(
+            "source ./completions; COMP_WORDS=({before} {last}); COMP_CWORD={at}; \
+             function=$(complete -p llama-train | sed 's/.*-F //; s/ .*//'); \
+             $function llama-train {last} {previous}; echo \"${{COMPREPLY[*]}}\""
+        );
+        let mut bash = Command::new("bash");
+        let output = bash
+            .args(["--norc", "-c", &ask])
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(complete("llama-train", "dis"), "distill");
+    assert_eq!(complete("llama-train report", "--c"), "--config --csv");
+    let refused = llama_train(dir.path())
+        .args(["completions", "cmd"])
+        .assert()
+        .code(2);
+    assert!(stderr_of(&refused).contains("bash"));
 }
 
 /// `run.name` set at every level: the resolved configuration of a dry run tells which one won.

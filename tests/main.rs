@@ -28,6 +28,7 @@ mod original_env;
 mod prepare;
 mod recomputation;
 mod reference;
+mod report;
 mod runs;
 mod sft;
 mod tokenizer;

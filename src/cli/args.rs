@@ -1,14 +1,16 @@
 //! The flags of each verb.
 
 use super::eval_args::Eval;
+use super::examples;
 use super::model_args::{Export, Generate};
 use super::prep_args::PrepData;
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use std::path::PathBuf;
 
 /// Train a Llama from raw text, on one CPU or GPU, or on many under torchrun.
 #[derive(Debug, Parser)]
-#[command(name = "llama-train", version, arg_required_else_help = true)]
+#[command(name = "llama-train", version, arg_required_else_help = true, after_help = examples::TOP)]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) verb: Verb,
@@ -37,53 +39,41 @@ pub(super) enum Verb {
     #[command(subcommand)]
     PrepData(Box<PrepData>),
     /// Train a model on text
-    #[command(
-        after_help = "Example:\n  llama-train pretrain --config configs/quickstart.toml --set run.name=first"
-    )]
+    #[command(after_help = examples::PRETRAIN)]
     Pretrain(Training),
     /// Tune a model on conversations
-    #[command(
-        after_help = "Example:\n  llama-train sft --init-from runs/books/checkpoints/best --set data.path=data/chats --set run.name=chat"
-    )]
+    #[command(after_help = examples::SFT)]
     Sft(Training),
     /// Tune a model on preferences: pairs of a better and a worse answer
-    #[command(
-        after_help = "Example:\n  llama-train dpo --init-from runs/chat/checkpoints/best --set data.path=data/pairs --set run.name=preferred"
-    )]
+    #[command(after_help = examples::DPO)]
     Dpo(Training),
     /// Train a model to say what a teacher says
-    #[command(
-        after_help = "Example:\n  llama-train distill --config configs/distill/1b.toml --set distill.teacher=hf://org/name"
-    )]
+    #[command(after_help = examples::DISTILL)]
     Distill(Training),
     /// Write text with a checkpoint
-    #[command(
-        after_help = "Example:\n  llama-train generate --checkpoint runs/quickstart/checkpoints/best --prompt 'def '"
-    )]
+    #[command(after_help = examples::GENERATE)]
     Generate(Generate),
     /// Score a checkpoint on held-out data and on benchmarks
-    #[command(
-        after_help = "Example:\n  llama-train eval --checkpoint runs/quickstart/checkpoints/best --tasks loss,hellaswag --data data/quickstart"
-    )]
+    #[command(after_help = examples::EVAL)]
     Eval(Eval),
     /// Write a checkpoint as a Hugging Face or a Meta folder
-    #[command(
-        after_help = "Example:\n  llama-train export --checkpoint runs/quickstart/checkpoints/best --format meta --out quickstart-meta"
-    )]
+    #[command(after_help = examples::EXPORT)]
     Export(Export),
     /// Say what a configuration means, without a device: parameters, FLOPs, steps, tokens
-    #[command(after_help = "Example:\n  llama-train plan --set model.preset=llama3.2-1b")]
+    #[command(after_help = examples::PLAN)]
     Plan(Plan),
     /// Measure the training speed of a configuration on random tokens
-    #[command(
-        after_help = "Example:\n  llama-train bench --config configs/pretrain/124m.toml --json"
-    )]
+    #[command(after_help = examples::BENCH)]
     Bench(Bench),
     /// Say what this machine offers and what is missing
+    #[command(after_help = examples::DOCTOR)]
     Doctor(Doctor),
-    /// Write the numbers of runs as tables
-    #[command(after_help = "Example:\n  llama-train report runs/quickstart --csv")]
+    /// Draw the page of a run, or of several over each other; or write their numbers as tables
+    #[command(after_help = examples::REPORT)]
     Report(Report),
+    /// Write what a shell needs to complete this program's commands and flags
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(Completions),
 }
 
 /// Flags of the verbs that train.
@@ -144,9 +134,22 @@ pub(super) struct Report {
     /// Run folders, or names of runs below run.dir
     #[arg(value_name = "RUN", required = true)]
     pub(super) runs: Vec<PathBuf>,
-    /// Write metrics.csv into each folder; this version has no other form
-    #[arg(long, required = true)]
+    /// File to write the page to [default: report.html in the run's folder; of several runs, here]
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// Write metrics.csv into each folder, in place of a page
+    #[arg(long, conflicts_with = "out")]
     pub(super) csv: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(super) shell: Shell,
+    /// Print exactly one JSON object on stdout
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,7 +2,9 @@
 
 mod args;
 mod assignments;
+mod completions;
 mod eval_args;
+mod examples;
 mod model_args;
 mod prep_args;
 mod prep_requests;
@@ -13,7 +15,7 @@ use crate::commands::{Output, distill, dpo, pretrain, sft};
 use crate::config::{BadRequest, Purpose};
 use crate::dist::LaunchEnv;
 use crate::{logging, torch};
-use args::{Cli, Common, Verb};
+use args::{Cli, Verb};
 use clap::Parser;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -28,7 +30,7 @@ pub fn run() -> ExitCode {
     let rank = LaunchEnv::read().map_or(0, |launch| launch.rank);
     logging::init(rank);
     let cli = Cli::parse();
-    let json = cli.verb.common().json;
+    let json = cli.verb.wants_json();
     match cli.verb.run() {
         Ok(output) if rank == 0 => finish(&output, json),
         Ok(output) => ExitCode::from(output.exit_code),
@@ -60,18 +62,19 @@ fn finish(output: &Output, json: bool) -> ExitCode {
 }
 
 impl Verb {
-    fn common(&self) -> &Common {
+    fn wants_json(&self) -> bool {
         match self {
-            Self::PrepData(preparation) => preparation.common(),
-            Self::Pretrain(args) | Self::Sft(args) => &args.common,
-            Self::Dpo(args) | Self::Distill(args) => &args.common,
-            Self::Generate(args) => &args.common,
-            Self::Bench(args) => &args.common,
-            Self::Doctor(args) => &args.common,
-            Self::Export(args) => &args.common,
-            Self::Eval(args) => &args.common,
-            Self::Plan(args) => &args.common,
-            Self::Report(args) => &args.common,
+            Self::PrepData(preparation) => preparation.common().json,
+            Self::Pretrain(args) | Self::Sft(args) => args.common.json,
+            Self::Dpo(args) | Self::Distill(args) => args.common.json,
+            Self::Generate(args) => args.common.json,
+            Self::Bench(args) => args.common.json,
+            Self::Doctor(args) => args.common.json,
+            Self::Export(args) => args.common.json,
+            Self::Eval(args) => args.common.json,
+            Self::Plan(args) => args.common.json,
+            Self::Report(args) => args.common.json,
+            Self::Completions(args) => args.json,
         }
     }
 
@@ -91,6 +94,7 @@ impl Verb {
             Self::Eval(args) => args.run(),
             Self::Plan(args) => args.run(),
             Self::Report(args) => args.run(),
+            Self::Completions(args) => Ok(args.run()),
         }
     }
 }

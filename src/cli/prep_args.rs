@@ -2,39 +2,26 @@
 
 use super::args::Common;
 use super::eval_args::PrepEval;
+use super::examples;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PrepData {
     /// Raw text to shards of tokens
-    #[command(
-        after_help = "Example:\n  llama-train prep-data pretrain --input 'books/**/*.txt' --tokenizer tokenizer.json --out data/books"
-    )]
+    #[command(after_help = examples::PREP_PRETRAIN)]
     Pretrain(PrepPretrain),
     /// Conversations to shards of tokens, with a mask of what is trained on
-    #[command(
-        after_help = "Example:\n  llama-train prep-data instruct --input chats.jsonl --tokenizer hf://org/name --out data/chats\n\n\
-                      A row is a list of turns (messages, conversations), or a prompt beside an answer (prompt/completion, \
-                      instruction/input/output, question/answer)."
-    )]
+    #[command(after_help = examples::PREP_INSTRUCT)]
     Instruct(PrepInstruct),
     /// Answers of which one is preferred to shards of tokens
-    #[command(
-        after_help = "Example:\n  llama-train prep-data preference --input pairs.jsonl --tokenizer hf://org/name --out data/pairs\n\n\
-                      A row has a chosen and a rejected side and, unless they hold it, a prompt: texts, lists of turns, or \
-                      dialogues of Human and Assistant."
-    )]
+    #[command(after_help = examples::PREP_PREFERENCE)]
     Preference(PrepPreference),
     /// Train a byte-level BPE tokenizer on raw text
-    #[command(
-        after_help = "Example:\n  llama-train prep-data tokenizer --input books --vocab-size 32000 --out tokenizer.json"
-    )]
+    #[command(after_help = examples::PREP_TOKENIZER)]
     Tokenizer(PrepTokenizer),
     /// Benchmarks to token ids
-    #[command(
-        after_help = "Example:\n  llama-train prep-data eval --tasks hellaswag,mmlu --tokenizer tokenizer.json --out data/benchmarks"
-    )]
+    #[command(after_help = examples::PREP_EVAL)]
     Eval(PrepEval),
 }
 

@@ -160,7 +160,10 @@ impl Report {
         report::run(&report::Request {
             runs: self.runs.clone(),
             dir: config.run.dir,
-            form: report::Form::Csv,
+            form: match self.csv {
+                true => report::Form::Csv,
+                false => report::Form::Page(self.out.clone()),
+            },
         })
     }
 }

@@ -41,7 +41,8 @@ pub fn run() -> Output {
     } in findings
     {
         let mark = if works { "ok" } else { "--" };
-        let _ = writeln!(text, "{mark}  {name:<9} {found}"); // a String takes everything
+        let found_here = wrapped(&found);
+        let _ = writeln!(text, "{mark}  {name:<9} {found_here}"); // a String takes everything
         json.insert(name.to_owned(), json!({"works": works, "found": found}));
     }
     Output {
@@ -49,6 +50,26 @@ pub fn run() -> Output {
         text: text.trim_end().to_owned(),
         exit_code: 0,
     }
+}
+
+/// Words in lines that a terminal of 80 columns does not break, each below the first.
+fn wrapped(text: &str) -> String {
+    const INDENT: usize = 14;
+    const COLUMNS: usize = 80;
+    let (mut lines, mut column) = (String::new(), INDENT);
+    for word in text.split_whitespace() {
+        let width = word.chars().count();
+        if column > INDENT && column + 1 + width > COLUMNS {
+            let _ = write!(lines, "\n{:INDENT$}", "");
+            column = INDENT;
+        } else if column > INDENT {
+            lines.push(' ');
+            column += 1;
+        }
+        lines.push_str(word);
+        column += width;
+    }
+    lines
 }
 
 fn libtorch() -> Finding {

@@ -14,6 +14,7 @@ pub(super) fn output(
     prompts: &PromptStyle,
     state: &TrainState,
     summary: &Summary,
+    page: Option<&Path>,
 ) -> Result<Output> {
     let (stopped, exit_code) = match summary.stopped {
         Stopped::MaxSteps => ("max_steps", 0),
@@ -44,6 +45,9 @@ pub(super) fn output(
         }
     }
     write!(text, ", {:.0} s", summary.elapsed.as_secs_f64())?;
+    if let Some(page) = page {
+        write!(text, "\nreport: {}", page.display())?;
+    }
     if let Some(checkpoint) = &checkpoint {
         let next = next_step(summary.stopped, checkpoint, prompts);
         write!(text, "\ncheckpoint: {}\nnext: {next}", checkpoint.display())?;

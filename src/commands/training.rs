@@ -1,7 +1,7 @@
 //! What the training verbs share: their request, what they look up before a device is touched, and their summary.
 
-use super::wandb::{self, Reporting};
-use super::{Output, benchmarks, summary};
+use super::history::{self, End, Event, Start as Started};
+use super::{Output, benchmarks, report, sinks, summary, wandb};
 use crate::bad_request;
 use crate::checkpoint::{self, Moments, ResumeFrom};
 use crate::config::{Config, GenerateConfig};
@@ -10,11 +10,10 @@ use crate::dist::{LaunchEnv, ProcessGroup, Rendezvous};
 use crate::generate::tokens_needed;
 use crate::hub;
 use crate::logging;
-use crate::metrics::{ConsoleSink, JsonlSink, MetricSink};
 use crate::objective::Objective;
 use crate::tokenizer::{self, PromptStyle, Tokenizer};
 use crate::torch;
-use crate::train::{Parts, RunFolder, RunPlan, Start, prepare_device};
+use crate::train::{Parts, RunFolder, RunPlan, Start, Summary, prepare_device};
 use crate::weights::Pretrained;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -177,7 +176,7 @@ pub fn check_samples(
 /// When a rank does not come.
 pub fn meet(request: &TrainingRequest) -> Result<Rendezvous> {
     let (launch, config) = (LaunchEnv::read()?, request.config.dist.clone());
-    reporting(request, &launch)?; // a missing key is said before data is prepared
+    sinks::reporting(request, &launch)?; // a missing key is said before data is prepared
     match request.dry_run {
         true => Ok(Rendezvous::without_others(launch, config)),
         false => Rendezvous::meet(launch, config),
@@ -223,17 +222,12 @@ where
     }
     let benchmarks = benchmarks::load_for(&parts, &benchmarks, &rendezvous)?;
     let is_first = rendezvous.launch().rank == 0;
-    let reporting = reporting(request, rendezvous.launch())?;
+    let reporting = sinks::reporting(request, rendezvous.launch())?;
     rendezvous.rank_zero_first("wandb key", || reporting.check())?;
     let device = prepare_device(&parts.config.run, rendezvous.launch())?;
     let (folder, prompts) = (parts.folder.clone(), parts.prompts.clone());
-    let max_steps = parts.plan.max_steps;
-    rendezvous.rank_zero_first("run folder", || {
-        if is_first {
-            folder.create(&request.config.to_toml())?;
-        }
-        logging::tee_into(&folder.log())
-    })?;
+    let plan = parts.plan.clone();
+    open_folder(&folder, request, &rendezvous)?;
     log::info!("{}", parts.plan);
     let run = wandb::describe(&request.config, &parts.plan);
     let group = rendezvous.group(device)?;
@@ -243,42 +237,51 @@ where
     trainer.evaluators.push(Box::new(periodic));
     if is_first {
         let step = trainer.state.step;
-        trainer.sinks = sinks(&folder, step, max_steps)?;
+        trainer.sinks = sinks::local(&folder, step, plan.max_steps)?;
         let sink = reporting.sink(folder.path(), step, run)?;
-        let boxed = sink.map(|sink| Box::new(sink) as Box<dyn MetricSink>);
-        trainer.sinks.extend(boxed);
+        trainer.sinks.extend(sink);
+    }
+    let trains = trainer.state.step < plan.max_steps; // else the run was finished before, and stays as it is
+    if is_first && trains {
+        let started = Started::here(trainer.state.step, device, trainer.speed.precision, &plan);
+        history::append(folder.path(), &Event::Start(started));
     }
     let summary = trainer.run();
-    let output = summary
-        .and_then(|summary| summary::output(folder.path(), &prompts, &trainer.state, &summary));
-    finish(&mut trainer.sinks, &output);
+    let draw = || draw_page(folder.path(), trainer.state.step, &summary);
+    let page = (is_first && trains).then(draw).flatten();
+    let output = summary.and_then(|summary| {
+        let (run, state) = (folder.path(), &trainer.state);
+        summary::output(run, &prompts, state, &summary, page.as_deref())
+    });
+    sinks::finish(&mut trainer.sinks, &output);
     output
 }
 
-/// Where rank 0 reports to besides the run folder.
-fn reporting(request: &TrainingRequest, launch: &LaunchEnv) -> Result<Reporting> {
-    match launch.rank {
-        0 => Reporting::of(&request.config.wandb),
-        _ => Ok(Reporting::Disabled),
-    }
-}
-
-/// A sink that cannot end well changes nothing about the run.
-fn finish(sinks: &mut [Box<dyn MetricSink>], output: &Result<Output>) {
-    let failed = 1;
-    let exit_code = output.as_ref().map_or(failed, |output| output.exit_code);
-    for sink in sinks {
-        if let Err(error) = sink.finish(exit_code.into()) {
-            log::warn!("{error:#}");
+/// Rank 0 makes the folder; the log lines of all go there from now on.
+fn open_folder(
+    folder: &RunFolder,
+    request: &TrainingRequest,
+    rendezvous: &Rendezvous,
+) -> Result<()> {
+    let is_first = rendezvous.launch().rank == 0;
+    rendezvous.rank_zero_first("run folder", || {
+        if is_first {
+            folder.create(&request.config.to_toml())?;
         }
-    }
+        logging::tee_into(&folder.log())
+    })
 }
 
-fn sinks(folder: &RunFolder, step: u64, max_steps: u64) -> Result<Vec<Box<dyn MetricSink>>> {
-    Ok(vec![
-        Box::new(JsonlSink::open(&folder.metrics(), step)?),
-        Box::new(ConsoleSink::new(step, max_steps)),
-    ])
+/// Notes how the run ended and draws its page; a run that went well has done so without one, too.
+fn draw_page(run: &Path, step: u64, summary: &Result<Summary>) -> Option<PathBuf> {
+    let end = match summary {
+        Ok(summary) => End::stopped(step, summary.stopped, summary.elapsed.as_secs_f64()),
+        Err(error) => End::failed(step, error),
+    };
+    history::append(run, &Event::End(end));
+    let page = report::draw(&[run.to_owned()], &run.join("report.html"));
+    page.inspect_err(|error| log::warn!("no report: {error:#}"))
+        .ok()
 }
 
 fn dry_run_output(plan: &RunPlan) -> Result<Output> {

@@ -1,6 +1,7 @@
 //! `[wandb]` as a sink.
 
 use crate::config::{Config, WandbConfig, WandbMode, machine_variable};
+use crate::metrics::MetricSink;
 use crate::metrics::wandb::{Account, Run, WandbSink};
 use crate::train::RunPlan;
 use anyhow::Result;
@@ -41,13 +42,19 @@ impl Reporting {
     ///
     /// # Errors
     /// When its file cannot be written, or the server refuses the run.
-    pub(super) fn sink(&self, dir: &Path, step: u64, run: Run) -> Result<Option<WandbSink>> {
+    pub(super) fn sink(
+        &self,
+        dir: &Path,
+        step: u64,
+        run: Run,
+    ) -> Result<Option<Box<dyn MetricSink>>> {
         let account = match self {
             Self::Disabled => return Ok(None),
             Self::Offline => None,
             Self::Online(account) => Some(account),
         };
-        WandbSink::start(dir, step, run, account).map(Some)
+        let sink = WandbSink::start(dir, step, run, account)?;
+        Ok(Some(Box::new(sink)))
     }
 }
 

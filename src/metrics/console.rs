@@ -21,7 +21,7 @@ impl ConsoleSink {
     /// For a run that stands at `step` of `max_steps`.
     #[must_use]
     pub fn new(step: u64, max_steps: u64) -> Self {
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} {eta} left")
+        let style = ProgressStyle::with_template("{pos}/{len} {wide_bar} {msg}  {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = logging::progress().add(ProgressBar::new(max_steps).with_style(style));
         bar.set_position(step);

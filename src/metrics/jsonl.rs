@@ -82,7 +82,7 @@ pub(super) fn number(value: f64) -> Value {
     }
 }
 
-fn drop_lines_after(path: &Path, step: u64) -> Result<()> {
+pub(super) fn drop_lines_after(path: &Path, step: u64) -> Result<()> {
     let text =
         fs::read_to_string(path).with_context(|| format!("{}: cannot read", path.display()))?;
     let mut file = AtomicFile::create(path)?;

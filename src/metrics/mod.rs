@@ -2,11 +2,13 @@
 
 mod console;
 mod jsonl;
+mod samples;
 mod throughput;
 pub mod wandb;
 
 pub use console::ConsoleSink;
 pub use jsonl::JsonlSink;
+pub use samples::SamplesSink;
 pub use throughput::{mfu, peak_flops, peak_memory_bytes};
 
 use anyhow::Result;

@@ -23,7 +23,7 @@ pub use parts::Parts;
 pub use plan::RunPlan;
 pub use run_folder::{RunFolder, Start};
 pub use set_up::{compute_kind, prepare_device};
-pub use signals::{Signal, Signals};
+pub use signals::{AtSignal, Signal, Signals};
 pub use state::TrainState;
 pub use step_report::Speed;
 pub use trainer::Trainer;

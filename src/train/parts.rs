@@ -4,7 +4,8 @@ use super::early_stopping::Patience;
 use super::set_up::{compute_kind, last_used_first, seed_generators};
 use super::step_report::Speed;
 use super::{
-    BatchPlan, Limits, RunFolder, RunPlan, Signals, Start, TrainState, Trainer, Validation,
+    AtSignal, BatchPlan, Limits, RunFolder, RunPlan, Signals, Start, TrainState, Trainer,
+    Validation,
 };
 use crate::checkpoint::{Checkpointer, Moments};
 use crate::config::{Cadence, Config, ModelConfig};
@@ -106,7 +107,7 @@ impl<D: Dataset> Parts<'_, D> {
             group,
             plan: batch,
             limits: self.limits(),
-            signals: Signals::watch()?,
+            signals: Signals::watch(AtSignal::of(&config.checkpoint))?,
             speed: self.speed(device),
             state,
             store,

@@ -51,6 +51,12 @@ impl RunFolder {
         self.path.join("metrics.jsonl")
     }
 
+    /// Where texts go that the model wrote.
+    #[must_use]
+    pub fn samples(&self) -> PathBuf {
+        self.path.join("samples.jsonl")
+    }
+
     /// Where log lines go.
     #[must_use]
     pub fn log(&self) -> PathBuf {

@@ -1,13 +1,16 @@
-//! SIGTERM, SIGINT and SIGUSR1: finish the step, save, exit.
+//! SIGTERM, SIGINT and SIGUSR1: say so at once, finish the step, save, exit.
 
+use crate::config::CheckpointConfig;
 use crate::dist::ProcessGroup;
 use anyhow::Result;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
+use signal_hook::iterator::Signals as Arrivals;
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
+use std::thread;
 use tch::Tensor;
 
 const ALL: [i32; 3] = [SIGTERM, SIGINT, SIGUSR1];
@@ -34,10 +37,31 @@ impl Signal {
     }
 }
 
+/// What becomes of a run that a signal ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtSignal {
+    /// It is saved, to be resumed.
+    Save,
+    /// It is not.
+    Discard,
+}
+
+impl AtSignal {
+    /// As `[checkpoint]` says.
+    #[must_use]
+    pub fn of(config: &CheckpointConfig) -> Self {
+        match config.save && config.on_signal {
+            true => Self::Save,
+            false => Self::Discard,
+        }
+    }
+}
+
 /// Watches for the signals; the second one ends the process at once.
 #[derive(Debug, Clone)]
 pub struct Signals {
     received: Arc<AtomicUsize>,
+    last_step: Arc<AtomicU64>,
 }
 
 impl Signals {
@@ -45,8 +69,9 @@ impl Signals {
     ///
     /// # Errors
     /// When the operating system refuses a handler.
-    pub fn watch() -> Result<Self> {
+    pub fn watch(then: AtSignal) -> Result<Self> {
         let received = Arc::new(AtomicUsize::new(0));
+        let last_step = Arc::new(AtomicU64::new(0));
         let second = Arc::new(AtomicBool::new(false));
         for signal in ALL {
             // In this order: the first signal finds `second` false, sets it, and is noted.
@@ -58,7 +83,21 @@ impl Signals {
                 signal.unsigned_abs() as usize,
             )?;
         }
-        Ok(Self { received })
+        let (mut arrivals, step) = (Arrivals::new(ALL)?, Arc::clone(&last_step));
+        thread::spawn(move || {
+            if let Some(signal) = arrivals.forever().next() {
+                announce(Signal(signal), step.load(Ordering::Relaxed), then);
+            }
+        });
+        Ok(Self {
+            received,
+            last_step,
+        })
+    }
+
+    /// The step after which a signal that comes now ends the run.
+    pub fn working_on(&self, step: u64) {
+        self.last_step.store(step, Ordering::Relaxed);
     }
 
     /// The signal that has come to any rank, the same on all of them.
@@ -75,4 +114,16 @@ impl Signals {
             .find(|(index, _)| votes.int64_value(&[*index]) > 0);
         Ok(came.map(|(_, signal)| Signal(signal)))
     }
+}
+
+/// A step may take minutes: who pressed Ctrl-C is told what is going on.
+fn announce(signal: Signal, step: u64, then: AtSignal) {
+    let then = match then {
+        AtSignal::Save => "then saving",
+        AtSignal::Discard => "nothing is saved",
+    };
+    log::info!(
+        "{}: finishing step {step}, {then}; once more to end at once",
+        signal.name()
+    );
 }

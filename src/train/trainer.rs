@@ -105,6 +105,7 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
     }
 
     fn train(&mut self, progress: &mut Progress) -> Result<Stopped> {
+        self.signals.working_on(self.state.step + 1);
         while self.state.step < self.limits.max_steps {
             if self.state.early_stopping.is_used_up(self.limits.patience) {
                 return Ok(Stopped::EarlyStopping);
@@ -115,9 +116,11 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
             step.seconds = began.elapsed().as_secs_f64();
             progress.pending = Some(step);
             if let Some(signal) = self.signals.agree(self.group.as_ref())? {
-                log::warn!("{}: ending after step {}", signal.name(), self.state.step);
+                log::info!("{}: step {} is done", signal.name(), self.state.step);
                 return Ok(Stopped::Signal(signal));
             }
+            let next = (self.state.step + 1).min(self.limits.max_steps);
+            self.signals.working_on(next); // one that comes during a validation waits for the step after it
             self.after_step(progress)?;
         }
         Ok(Stopped::MaxSteps)
