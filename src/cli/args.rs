@@ -4,6 +4,8 @@ use super::eval_args::Eval;
 use super::examples;
 use super::model_args::{Export, Generate};
 use super::prep_args::PrepData;
+use crate::metrics::CARDS;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -59,7 +61,7 @@ pub(super) enum Verb {
     /// Write a checkpoint as a Hugging Face or a Meta folder
     #[command(after_help = examples::EXPORT)]
     Export(Export),
-    /// Say what a configuration means, without a device: parameters, FLOPs, steps, tokens
+    /// Say what a configuration means, without a device: parameters, steps, tokens, memory, hours
     #[command(after_help = examples::PLAN)]
     Plan(Plan),
     /// Measure the training speed of a configuration on random tokens
@@ -119,6 +121,48 @@ pub(super) struct Original {
 pub(super) struct Plan {
     #[command(flatten)]
     pub(super) common: Common,
+    /// The verb that the configuration is for [default: by its data, its teacher and how its batch is counted]
+    #[arg(long, value_name = "VERB", value_parser = ["pretrain", "sft", "dpo", "distill"])]
+    pub(super) verb: Option<String>,
+    /// What each rank runs on: a card, cuda (a GPU that is not listed) or cpu [default: run.device, where "auto" is cpu]
+    #[arg(long, value_name = "DEVICE", value_parser = device_names())]
+    pub(super) device: Option<String>,
+    /// Memory of each rank's device, for the largest micro-batch [default: the card's]
+    #[arg(long, value_name = "SIZE, as 80GB or 79GiB", value_parser = bytes)]
+    pub(super) memory: Option<u64>,
+    /// Ranks [default: WORLD_SIZE, else 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) world_size: Option<u64>,
+    /// Part of the device's peak that is reached, for the hours; `bench` measures it
+    #[arg(long, value_name = "0..1", default_value_t = 0.4, value_parser = share)]
+    pub(super) mfu: f64,
+}
+
+fn device_names() -> PossibleValuesParser {
+    let cards = CARDS.iter().map(|card| card.name);
+    PossibleValuesParser::new(["cpu", "cuda"].into_iter().chain(cards))
+}
+
+/// A number of bytes with a unit.
+fn bytes(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, f64); 4] = [
+        ("GiB", 1_073_741_824.0),
+        ("MiB", 1_048_576.0),
+        ("GB", 1e9),
+        ("MB", 1e6),
+    ];
+    let number = |(unit, size): &(&str, f64)| {
+        let number: f64 = text.strip_suffix(unit)?.trim().parse().ok()?;
+        (number > 0.0 && number.is_finite()).then_some((number * size) as u64)
+    };
+    let found = UNITS.iter().find_map(number);
+    found.ok_or_else(|| "a number and GB, MB, GiB or MiB, as 80GB".to_owned())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: Option<f64> = text.parse().ok();
+    let share = share.filter(|share| *share > 0.0 && *share <= 1.0);
+    share.ok_or_else(|| "a number above 0 and at most 1".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -143,14 +143,22 @@ impl Export {
 
 impl Plan {
     pub(super) fn run(&self) -> Result<Output> {
-        plan::run(&self.common.load(Assignments::default(), Purpose::Other)?)
+        let config = self.common.load(Assignments::default(), Purpose::Other)?;
+        plan::run(&plan::Request {
+            verb: self.verb.as_deref().and_then(plan::Verb::named),
+            device: self.device.as_deref().and_then(plan::Device::named),
+            memory_bytes: self.memory,
+            world_size: self.world_size,
+            mfu: self.mfu,
+            config,
+        })
     }
 }
 
 impl Doctor {
     pub(super) fn run(&self) -> Result<Output> {
-        self.common.load(Assignments::default(), Purpose::Other)?;
-        Ok(doctor::run())
+        let config = self.common.load(Assignments::default(), Purpose::Other)?;
+        Ok(doctor::run(&config.run.dir))
     }
 }
 

@@ -40,11 +40,14 @@ pub fn run(request: &Request) -> Result<Output> {
     let rendezvous = Rendezvous::meet(launch, config.dist.clone())?;
     let device = prepare_device(&config.run, rendezvous.launch())?;
     let group = rendezvous.group(device)?;
+    let baseline = peak_memory_bytes(device); // of the program, before there is a model
     let mut trainer = parts(&config, model, batch, plan).assemble(CausalLm, device, group)?;
     let timings = Timings::default();
     trainer.sinks.push(Box::new(timings.clone()));
     trainer.run()?;
-    Ok(report(&timings, request, &trainer.speed, &trainer.plan))
+    let mut output = report(&timings, request, &trainer.speed, &trainer.plan);
+    output.json["baseline_memory_bytes"] = json!(baseline);
+    Ok(output)
 }
 
 /// Nothing is validated, sampled or saved.

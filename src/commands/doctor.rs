@@ -7,9 +7,13 @@ use crate::hub::{self, Status};
 use crate::metrics::wandb::Account;
 use crate::torch::{self, StoreAddress};
 use anyhow::{Context, Result};
+use indicatif::HumanBytes;
 use serde_json::{Value, json};
-use std::{fmt::Write, net::TcpListener, thread};
+use std::{fmt::Write, net::TcpListener, path::Path, thread};
 use tch::{Cuda, Device};
+
+/// Bytes of disk below which a run may not end well.
+const SCARCE: u64 = 10 << 30;
 
 /// One thing that was looked at.
 struct Finding {
@@ -21,18 +25,21 @@ struct Finding {
 }
 
 /// Looks at libtorch, the devices and the ranks' backends. Nothing that is missing is an error: a CPU is enough.
+/// `runs` is the folder that runs are kept in.
 #[must_use]
-pub fn run() -> Output {
+pub fn run(runs: &Path) -> Output {
     let findings = [
         libtorch(),
         processors(),
+        disk(runs),
         gpus(),
+        cuda(),
         gloo(),
         nccl(),
         the_hub(),
         weights_and_biases(),
     ];
-    let mut text = String::new();
+    let mut text = String::from("ok: there; --: not there, with what it is for and the remedy\n");
     let mut json = serde_json::Map::new();
     for Finding {
         name,
@@ -83,11 +90,57 @@ fn libtorch() -> Finding {
 
 fn processors() -> Finding {
     let cores = thread::available_parallelism().map_or(1, usize::from);
+    let memory = total_memory().map_or_else(String::new, |bytes| {
+        format!(", {} of memory", HumanBytes(bytes))
+    });
     Finding {
         name: "cpu",
         works: true,
-        text: format!("{cores} cores, fp32 and bf16"),
+        text: format!("{cores} cores{memory}; trains in fp32 or bf16 (train.precision)"),
     }
+}
+
+fn total_memory() -> Option<u64> {
+    let all = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = all
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+/// Where runs are kept, and where the Hub's files are.
+fn disk(runs: &Path) -> Finding {
+    let runs = std::path::absolute(runs).unwrap_or_else(|_| runs.to_owned());
+    let cache = hub::status().ok().map(|status| status.cache);
+    let places = [("runs", Some(runs)), ("the Hub's files", cache)];
+    let found: Vec<_> = places
+        .into_iter()
+        .filter_map(|(what, dir)| Some((what, free_space(&dir?)?)))
+        .collect();
+    let least = found.iter().map(|(_, free)| *free).min().unwrap_or(0);
+    let text: Vec<_> = found
+        .iter()
+        .map(|(what, free)| format!("{} free for {what}", HumanBytes(*free)))
+        .collect();
+    let remedy = match least < SCARCE {
+        true => {
+            "; little for checkpoints of 12 bytes a parameter: run.dir and HF_HOME name other places"
+        }
+        false => "",
+    };
+    Finding {
+        name: "disk",
+        works: least >= SCARCE,
+        text: format!("{}{remedy}", text.join(", ")),
+    }
+}
+
+/// Bytes that a file below this folder could take; it need not be there yet.
+fn free_space(dir: &Path) -> Option<u64> {
+    let there = dir.ancestors().find(|dir| dir.exists())?;
+    let disk = rustix::fs::statvfs(there).ok()?;
+    Some(disk.f_bavail * disk.f_frsize)
 }
 
 fn gpus() -> Finding {
@@ -97,7 +150,7 @@ fn gpus() -> Finding {
         .collect();
     let text = match count {
         0 => {
-            "none that libtorch sees; with an NVIDIA card, install its driver and a torch with CUDA"
+            "none that libtorch sees, so training is on the CPU; with an NVIDIA card, install its driver and a torch with CUDA"
                 .into()
         }
         _ => names.join(", "),
@@ -106,6 +159,18 @@ fn gpus() -> Finding {
         name: "gpu",
         works: count > 0,
         text,
+    }
+}
+
+/// What the program does on a GPU, and what it leaves alone as nobody has seen it work.
+fn cuda() -> Finding {
+    Finding {
+        name: "cuda",
+        works: Cuda::is_available(),
+        text: "trains with torch's own operations, forward and backward; built, and proven on no GPU yet. Not there, so \
+               never used, whatever train.kernels and train.cuda_graphs say: kernels of our own, CUDA graphs, fp8. \
+               scripts/gpu_check.sh checks a machine"
+            .into(),
     }
 }
 

@@ -15,6 +15,7 @@ mod origin;
 mod original_env;
 mod original_names;
 mod presets;
+mod reference;
 mod resolve;
 mod section;
 mod sections;
@@ -37,6 +38,7 @@ pub use method_sections::{
 pub use model::{ModelConfig, RopeScaling};
 pub use original_env::Purpose;
 pub use presets::{PRESETS, preset};
+pub use reference::reference;
 pub use section::{Key, Section};
 pub use sections::{
     CheckpointConfig, DataConfig, DistConfig, GenerateConfig, ModelSection, OptimConfig,

@@ -1,6 +1,7 @@
 //! Losses over the vocabulary, token by token and in fp32. The logits [N, V] of all tokens are never held: they are
 //! computed for some rows at a time, and again in backward.
 
+pub mod memory;
 mod rows_at_once;
 mod token_divergence;
 mod token_log_probs;

@@ -4,8 +4,8 @@ use crate::model::Head;
 use tch::Device;
 
 /// Bytes of fp32 logits in one piece: on a CPU as much as its caches make quick, on a GPU enough to keep it busy.
-const CPU_BYTES: i64 = 32 << 20;
-const GPU_BYTES: i64 = 256 << 20;
+pub(super) const CPU_BYTES: i64 = 32 << 20;
+pub(super) const GPU_BYTES: i64 = 256 << 20;
 
 /// Rows whose logits under this head fill one piece.
 pub(super) fn rows_at_once(head: &Head) -> i64 {

@@ -1,15 +1,17 @@
 //! What a run reports: records, and the sinks they go to.
 
+mod cards;
 mod console;
 mod jsonl;
 mod samples;
 mod throughput;
 pub mod wandb;
 
+pub use cards::{CARDS, Card, peak_flops};
 pub use console::ConsoleSink;
 pub use jsonl::JsonlSink;
 pub use samples::SamplesSink;
-pub use throughput::{mfu, peak_flops, peak_memory_bytes};
+pub use throughput::{mfu, peak_memory_bytes};
 
 use anyhow::Result;
 use std::borrow::Cow;

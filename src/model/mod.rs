@@ -9,6 +9,7 @@ pub mod flops;
 mod kv_cache;
 mod linear;
 mod lora;
+pub mod memory;
 mod rms_norm;
 mod rope;
 mod transformer;

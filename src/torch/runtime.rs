@@ -30,7 +30,7 @@ pub fn quiet_log() {
     let _ = check(unsafe { ffi::lt_quiet_log() });
 }
 
-/// From now on this process keeps the CPU memory that tensors free, for the next ones.
+/// From now on this process keeps the CPU memory that tensors free, and the next ones of their size find it.
 pub fn keep_freed_memory() {
     // SAFETY: sets parameters of the C library's allocator, which allows that at any time.
     unsafe { ffi::lt_keep_freed_memory() }
@@ -129,4 +129,25 @@ pub fn end_process(exit_code: u8) -> ! {
 pub fn report_file_size_limit() {
     // SAFETY: ignoring a signal runs no code of ours.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Kind;
+
+    /// Other tests' threads may take the place first, though not each time.
+    #[test]
+    fn the_next_tensor_of_a_size_takes_the_place_of_the_last() {
+        keep_freed_memory();
+        let tensor = || Tensor::zeros([1 << 18], (Kind::Float, Device::Cpu));
+        let is_reused = || {
+            let [_before, freed, _after] = [tensor(), tensor(), tensor()];
+            let place = freed.data_ptr();
+            assert_eq!(place as usize % 64, 0);
+            drop(freed);
+            tensor().data_ptr() == place
+        };
+        assert!((0..8).any(|_| is_reused()));
+    }
 }

@@ -2,6 +2,8 @@
 
 mod batch_plan;
 mod early_stopping;
+mod memory_plan;
+mod memory_table;
 mod model_parts;
 mod outcome;
 mod parts;
@@ -18,6 +20,8 @@ mod validation;
 
 pub use batch_plan::BatchPlan;
 pub use early_stopping::{EarlyStopping, Patience, Verdict};
+pub use memory_plan::{Accumulation, MemoryPlan, Workload, largest_micro_batch};
+pub use memory_table::MemoryTable;
 pub use outcome::{Limits, Stopped, Summary};
 pub use parts::Parts;
 pub use plan::RunPlan;

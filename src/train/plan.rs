@@ -18,6 +18,8 @@ pub struct RunPlan {
     pub parameters_beside: u64,
     /// Forward and backward: `6·N + 6·L·d·s`.
     pub flops_per_token: f64,
+    /// Of the second model: `(6·N + 6·L·d·s) / 3`, as it goes forward only.
+    pub flops_per_token_beside: f64,
     /// Tokens in the training split's windows.
     pub data_tokens: u64,
     /// Tokens per optimizer step, over all ranks.
@@ -46,6 +48,7 @@ impl RunPlan {
         Self {
             parameters: flops::parameters(model),
             parameters_beside: 0,
+            flops_per_token_beside: 0.0,
             flops_per_token: flops::flops_per_token(model, batch.seq_len),
             data_tokens: windows * batch.tokens_per_row(),
             tokens_per_step: batch.tokens_per_step(),
@@ -64,8 +67,17 @@ impl RunPlan {
     pub fn beside(self, model: Option<&ModelConfig>) -> Self {
         Self {
             parameters_beside: model.map_or(0, flops::parameters),
+            flops_per_token_beside: model.map_or(0.0, |model| {
+                flops::flops_per_token(model, self.seq_len) / 3.0
+            }),
             ..self
         }
+    }
+
+    /// Of everything that a step computes.
+    #[must_use]
+    pub fn flops_per_token_of_both(&self) -> f64 {
+        self.flops_per_token + self.flops_per_token_beside
     }
 
     /// Tokens that the run will read.

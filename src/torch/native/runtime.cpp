@@ -8,10 +8,6 @@
 
 #include <cstdlib>
 
-#if defined(__GLIBC__)
-#include <malloc.h>
-#endif
-
 namespace {
 
 at::Generator generator(int cuda_index) {
@@ -35,16 +31,6 @@ char* lt_quiet_log() {
     setenv("TORCH_CPP_LOG_LEVEL", "ERROR", /*overwrite=*/0);
     c10::initLogging();
   });
-}
-
-// From now on freed memory is kept for the next tensor. The system would fill every large one's pages with zeros, which
-// costs a tenth of a training step.
-void lt_keep_freed_memory() {
-#if defined(__GLIBC__)
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc takes
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  mallopt(M_TOP_PAD, 64 << 20);
-#endif
 }
 
 // State of the default generator of the CPU (cuda_index -1) or of a GPU: a uint8 tensor on the CPU.

@@ -1,0 +1,222 @@
+//! `llama-train plan`: what a configuration means, without a device.
+
+mod estimate;
+mod workload;
+
+use self::estimate::Estimate;
+use self::workload::Models;
+use super::Output;
+use crate::config::{Config, DeviceChoice, ModelConfig};
+use crate::data::{Manifest, manifest::Kind};
+use crate::dist::LaunchEnv;
+use crate::hub;
+use crate::metrics::Card;
+use crate::train::{BatchPlan, MemoryTable, RunPlan};
+use crate::weights::{self, Pretrained};
+use anyhow::Result;
+use serde_json::Value;
+use std::path::Path;
+
+/// What to plan.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The configuration.
+    pub config: Config,
+    /// The verb that it is for, where it is said.
+    pub verb: Option<Verb>,
+    /// What each rank runs on, where it is said.
+    pub device: Option<Device>,
+    /// Its memory, where another than the card's is meant.
+    pub memory_bytes: Option<u64>,
+    /// Ranks, in place of the environment's.
+    pub world_size: Option<u64>,
+    /// Model FLOPs utilisation.
+    pub mfu: f64,
+}
+
+/// A way to train.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// On text.
+    Pretrain,
+    /// On conversations.
+    Sft,
+    /// On preferences.
+    Dpo,
+    /// On what a teacher says.
+    Distill,
+}
+
+impl Verb {
+    /// As the command line has it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "pretrain" => Some(Self::Pretrain),
+            "sft" => Some(Self::Sft),
+            "dpo" => Some(Self::Dpo),
+            "distill" => Some(Self::Distill),
+            _ => None,
+        }
+    }
+
+    /// By the data, if it is there; else by what only one verb reads.
+    fn guess(config: &Config, data: Option<&Manifest>) -> Self {
+        match (data.map(|manifest| manifest.kind), config) {
+            (Some(Kind::Preference), _) => Self::Dpo,
+            (_, config) if config.distill.teacher.is_some() => Self::Distill,
+            (Some(Kind::Instruct), _) => Self::Sft,
+            (None, config) if config.train.total_batch_examples.is_some() && config.sft.packing => {
+                Self::Dpo
+            }
+            (None, config) if config.train.total_batch_examples.is_some() => Self::Sft,
+            _ => Self::Pretrain,
+        }
+    }
+}
+
+/// What a rank runs on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Device {
+    /// Processors.
+    Cpu,
+    /// A GPU of which nothing is known.
+    Gpu,
+    /// A card whose data sheet is.
+    Card(&'static Card),
+}
+
+impl Device {
+    /// As the command line has it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "cpu" => Some(Self::Cpu),
+            "cuda" => Some(Self::Gpu),
+            name => Card::named(name).map(Self::Card),
+        }
+    }
+
+    /// No device is looked for: `auto` is planned as the CPU that is everywhere.
+    fn of(choice: DeviceChoice) -> Self {
+        match choice {
+            DeviceChoice::Cuda(_) => Self::Gpu,
+            DeviceChoice::Auto | DeviceChoice::Cpu => Self::Cpu,
+        }
+    }
+
+    fn card(self) -> Option<&'static Card> {
+        match self {
+            Self::Card(card) => Some(card),
+            Self::Cpu | Self::Gpu => None,
+        }
+    }
+}
+
+/// Works out sizes, lengths, memory and time.
+///
+/// # Errors
+/// A bad request when the shape is not given in full.
+pub fn run(request: &Request) -> Result<Output> {
+    let config = &request.config;
+    let data = config.data.path.as_deref().map(Manifest::read);
+    let data = data.transpose()?.flatten();
+    let verb = request
+        .verb
+        .unwrap_or_else(|| Verb::guess(config, data.as_ref()));
+    let teacher = teacher(config, verb)?;
+    let model = shape(config, data.as_ref(), teacher.as_ref())?;
+    let second = match verb {
+        Verb::Distill => teacher.filter(|_| !config.distill.cache_teacher),
+        Verb::Dpo => reference(config, &model)?,
+        Verb::Pretrain | Verb::Sft => None,
+    };
+    let world_size = match request.world_size {
+        Some(given) => given,
+        None => LaunchEnv::read()?.world_size,
+    };
+    let batch = batch(config, verb, world_size);
+    let device = request
+        .device
+        .unwrap_or_else(|| Device::of(config.run.device));
+    let plan = RunPlan::new(&model, &batch, 0, config.train.max_steps).beside(second.as_ref());
+    let models = Models {
+        trained: model,
+        second,
+    };
+    let workload = workload::of(config, verb, device, models, &batch);
+    let memory_bytes = request
+        .memory_bytes
+        .or(device.card().map(Card::memory_bytes));
+    let rows = batch.micro_batch_size;
+    let most = rows * batch.grad_accum_steps;
+    let memory = MemoryTable::new(&workload, rows, most, memory_bytes);
+    let time = Estimate::new(&plan, config.train.precision, device, request.mfu);
+    output(&plan, &memory, &time)
+}
+
+fn output(plan: &RunPlan, memory: &MemoryTable, time: &Estimate) -> Result<Output> {
+    let mut json = serde_json::to_value(plan)?;
+    if let Value::Object(fields) = &mut json {
+        fields.insert("memory".to_owned(), serde_json::to_value(memory)?);
+        fields.insert("time".to_owned(), serde_json::to_value(time)?);
+    }
+    Ok(Output {
+        json,
+        text: format!("{plan}\n{memory}{time}"),
+        exit_code: 0,
+    })
+}
+
+/// Of the weights to start from, else of `[model]`, for the vocabulary of the data, of the teacher, or of the tokenizer to
+/// be trained.
+fn shape(
+    config: &Config,
+    data: Option<&Manifest>,
+    teacher: Option<&ModelConfig>,
+) -> Result<ModelConfig> {
+    if let Some(path) = &config.model.init_from {
+        return weights::read_config(&hub::model_description(path)?);
+    }
+    let of_data = data.map(|data| data.vocab_size);
+    let of_teacher = || teacher.map(|teacher| teacher.vocab_size.unsigned_abs());
+    let to_be_trained = || Some(config.prepare.vocab_size as u64).filter(|&size| size > 0);
+    let vocab_size = of_data.or_else(of_teacher).or_else(to_be_trained);
+    let vocab_size = vocab_size.and_then(|size| i64::try_from(size).ok());
+    config
+        .model
+        .resolve(vocab_size, config.train.seq_len as i64)
+}
+
+fn described(path: &str) -> Result<ModelConfig> {
+    Ok(Pretrained::describe(Path::new(path))?.config().clone())
+}
+
+fn teacher(config: &Config, verb: Verb) -> Result<Option<ModelConfig>> {
+    let named = config.distill.teacher.as_deref();
+    let named = named.filter(|_| verb == Verb::Distill);
+    named.map(described).transpose()
+}
+
+/// The reference that is held beside the policy: none where it is the model below adapters, or was asked before.
+fn reference(config: &Config, policy: &ModelConfig) -> Result<Option<ModelConfig>> {
+    let dpo = &config.dpo;
+    if !dpo.has_reference() || dpo.cache_reference {
+        return Ok(None);
+    }
+    match dpo.named_reference() {
+        Some(named) => described(named).map(Some),
+        None if config.lora.enabled => Ok(None),
+        None => Ok(Some(policy.clone())),
+    }
+}
+
+/// Tokens are counted, or examples where those are asked for: pairs, for preferences.
+fn batch(config: &Config, verb: Verb, world_size: u64) -> BatchPlan {
+    let train = &config.train;
+    match (verb, train.total_batch_examples) {
+        (Verb::Dpo, _) => BatchPlan::of_pairs(train, world_size),
+        (_, Some(_)) => BatchPlan::of_examples(train, world_size),
+        (_, None) => BatchPlan::new(train, world_size),
+    }
+}

@@ -1,0 +1,103 @@
+//! From a configuration to what a rank does in a step.
+
+use super::{Device, Verb};
+use crate::config::{Config, DistillOn, LoraConfig, ModelConfig, Precision, Recompute, Weights};
+use crate::loss::memory::Scoring;
+use crate::model::LoraOptions;
+use crate::model::memory::{Footprint, Operations, RowKind};
+use crate::train::{Accumulation, BatchPlan, Workload};
+use tch::Kind;
+
+/// The model of a run, and the one that is held beside it.
+#[derive(Debug, Clone)]
+pub(super) struct Models {
+    pub(super) trained: ModelConfig,
+    pub(super) second: Option<ModelConfig>,
+}
+
+/// A rank's step of `config`, trained by `verb` on `device`.
+pub(super) fn of(
+    config: &Config,
+    verb: Verb,
+    device: Device,
+    models: Models,
+    batch: &BatchPlan,
+) -> Workload {
+    let second = models.second.map(|second| Footprint {
+        lora: None,
+        recompute: Recompute::None,
+        ..footprint(config, verb, device, second)
+    });
+    let shards = if config.train.shard_optimizer {
+        batch.world_size
+    } else {
+        1
+    };
+    Workload {
+        model: footprint(config, verb, device, models.trained),
+        second,
+        scoring: scoring(verb, device),
+        tokens: batch.micro_batch_size * batch.tokens_per_row(),
+        accumulation: match batch.grad_accum_steps {
+            0..=1 => Accumulation::None,
+            _ => Accumulation::Several,
+        },
+        world_size: batch.world_size,
+        moment_shards: shards,
+    }
+}
+
+fn footprint(config: &Config, verb: Verb, device: Device, shape: ModelConfig) -> Footprint {
+    Footprint {
+        config: shape,
+        lora: lora(&config.lora),
+        compute: compute(config.train.precision, device),
+        trained: match config.train.weights {
+            Weights::Fp32 => Kind::Float,
+            Weights::Bf16 => Kind::BFloat16,
+        },
+        operations: match device {
+            Device::Cpu => Operations::Fused,
+            Device::Gpu | Device::Card(_) => Operations::Composed,
+        },
+        rows: rows(config, verb),
+        recompute: config.train.activation_checkpointing,
+    }
+}
+
+fn rows(config: &Config, verb: Verb) -> RowKind {
+    let conversations = match verb {
+        Verb::Sft => true,
+        Verb::Distill => config.distill.on == DistillOn::Instruct,
+        Verb::Pretrain | Verb::Dpo => false,
+    };
+    match conversations && config.sft.packing {
+        true => RowKind::Packed,
+        false => RowKind::Whole,
+    }
+}
+
+fn lora(config: &LoraConfig) -> Option<LoraOptions> {
+    config.enabled.then(|| LoraOptions {
+        rank: config.rank,
+        alpha: config.alpha,
+        dropout: config.dropout,
+        targets: config.targets(),
+    })
+}
+
+/// As `train::compute_kind`, without a device.
+fn compute(precision: Precision, device: Device) -> Kind {
+    match (precision, device) {
+        (Precision::Fp32, _) | (Precision::Auto, Device::Cpu) => Kind::Float,
+        (Precision::Bf16 | Precision::Auto, _) => Kind::BFloat16,
+    }
+}
+
+fn scoring(verb: Verb, device: Device) -> Scoring {
+    match (verb, device) {
+        (Verb::Distill, _) => Scoring::AgainstTeacher,
+        (Verb::Pretrain | Verb::Sft, Device::Cpu) => Scoring::Sum,
+        _ => Scoring::Each,
+    }
+}
