@@ -127,8 +127,8 @@ pub(super) struct Plan {
     /// What each rank runs on: a card, cuda (a GPU that is not listed) or cpu [default: run.device, where "auto" is cpu]
     #[arg(long, value_name = "DEVICE", value_parser = device_names())]
     pub(super) device: Option<String>,
-    /// Memory of each rank's device, for the largest micro-batch [default: the card's]
-    #[arg(long, value_name = "SIZE, as 80GB or 79GiB", value_parser = bytes)]
+    /// Memory of each rank's device, as 80GB or 79GiB, for the largest micro-batch [default: the card's]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub(super) memory: Option<u64>,
     /// Ranks [default: WORLD_SIZE, else 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

@@ -104,7 +104,9 @@ Examples:
 
 pub(super) const PLAN: &str = "\
 Examples:
-  llama-train plan --config configs/pretrain/8b.toml --device h200 --world-size 8 --mfu 0.4
+  llama-train plan --config configs/pretrain/124m.toml --device rtx4090
+  llama-train plan --config configs/pretrain/8b.toml --device h200 \\
+    --world-size 8 --mfu 0.5
   llama-train plan --set model.preset=llama3.2-1b --json";
 
 pub(super) const BENCH: &str = "\
