@@ -11,7 +11,7 @@ import numpy
 BINARY = os.environ["LLAMA_TRAIN"]
 SHAPE = dict(dim=512, n_layers=8, n_heads=8, n_kv_heads=4, vocab_size=16000, ffn_hidden_dim=1408, max_seq_len=512, tie_embeddings=True)
 KINDS = ("none", "selective", "full")
-STEPS, ROUNDS = 4, 3
+STEPS, ROUNDS = 4, 2
 random = numpy.random.default_rng(11)
 
 
