@@ -1,6 +1,7 @@
 //! The command line and the configuration behind it: help, sources, mistakes and exit codes.
 
 use crate::common::{fixture, llama_train, stderr_of, stream_run};
+use llama_train::torch::kernels::ON_GPU;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -283,6 +284,42 @@ fn bench_reports_the_contracts_fields() {
         (&"cpu".into(), &"fp32".into())
     );
     assert!(fs::read_dir(dir.path()).unwrap().next().is_none());
+}
+
+/// What no GPU has run is named from the one table, and every kernel of the CPU holds.
+#[test]
+fn doctor_tells_of_the_kernels() {
+    let dir = tempfile::tempdir().unwrap();
+    let doctor = |flags: &[&str]| -> Value {
+        let outcome = llama_train(dir.path())
+            .args(["doctor", "--json"])
+            .args(flags)
+            .assert()
+            .success();
+        serde_json::from_slice(&outcome.get_output().stdout).unwrap()
+    };
+    let found = doctor(&[]);
+    let text = found["kernels"]["found"].as_str().unwrap();
+    let (proven, unproven) = text.split_once("no GPU has run them: ").unwrap();
+    for kernel in ON_GPU {
+        let place = if kernel.proven_on.is_some() {
+            proven
+        } else {
+            unproven
+        };
+        assert!(place.contains(kernel.name), "{text}");
+    }
+    let checked = doctor(&["--kernels", "--set", "run.device=\"cpu\""]);
+    assert_eq!(
+        (&checked["device"], &checked["holds"]),
+        (&"cpu".into(), &true.into())
+    );
+    let checks = checked["checks"].as_array().unwrap();
+    assert_eq!(checks.len(), 2 * ON_GPU.len());
+    for check in checks {
+        assert!(check["cases"].as_u64().unwrap() >= 2, "{check}");
+        assert_eq!(check["holds"], true);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Every kernel against the composed form in f64: values and gradients, odd shapes, one row, non-contiguous input, bf16,
 //! one thread and two.
 
+use crate::common::{column, llama_train, metrics, stderr_of, stream_run};
 use llama_train::torch::ops::{self, HeadCounts, composed};
 use tch::{Device, Kind, Tensor};
 
@@ -273,4 +274,27 @@ fn gated_linear() {
         let exact = |i: &[Tensor]| vec![composed::linear(&composed::swiglu(&i[0]), &i[1..])];
         agree("gated_linear", &fused, &exact, &inputs);
     }
+}
+
+/// `train.kernels`: the CPU's kernels are the default, and torch's own operations give the same but for rounding.
+#[test]
+fn kernels_are_chosen_by_the_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let train = |kernels: &str| {
+        let choice = format!("train.kernels=\"{kernels}\"");
+        let arguments = stream_run(kernels, &["checkpoint.save=false", &choice]);
+        llama_train(dir.path()).args(arguments).assert().success();
+        let records = metrics(&dir.path().join("runs").join(kernels), "train");
+        [column(&records, "loss"), column(&records, "grad_norm")].concat()
+    };
+    let [fused, chosen, composed] = ["fused", "auto", "composed"].map(train);
+    assert_eq!(fused.len(), 40);
+    assert_eq!(fused, chosen);
+    assert_ne!(fused, composed); // rounded elsewhere: other operations
+    let worst = fused.iter().zip(&composed);
+    let worst = worst.map(|(a, b)| (a - b).abs() / b).fold(0.0, f64::max);
+    assert!(worst < 1e-4, "{worst}");
+    let arguments = stream_run("wrong", &["train.kernels=\"fast\""]);
+    let refused = llama_train(dir.path()).args(arguments).assert().code(2);
+    assert!(stderr_of(&refused).contains("train.kernels"));
 }

@@ -8,6 +8,7 @@ mod chat;
 mod cli;
 mod common;
 mod configs;
+mod cuda_kernels;
 mod dialogue;
 mod distill;
 mod distributed;

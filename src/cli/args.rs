@@ -169,6 +169,9 @@ fn share(text: &str) -> Result<f64, String> {
 pub(super) struct Doctor {
     #[command(flatten)]
     pub(super) common: Common,
+    /// Hold every kernel on run.device to torch's own operations instead; fails where one differs
+    #[arg(long)]
+    pub(super) kernels: bool,
 }
 
 #[derive(Debug, Args)]

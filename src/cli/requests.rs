@@ -6,7 +6,7 @@ use super::model_args::{Export, Generate};
 use crate::checkpoint::ResumeFrom;
 use crate::commands::original_checkpoint::{OriginalCheckpoint, Stage};
 use crate::commands::training::TrainingRequest;
-use crate::commands::{Output, bench, doctor, export, generate, plan, report};
+use crate::commands::{Output, bench, doctor, export, generate, kernel_checks, plan, report};
 use crate::config::{Config, Purpose, Sources};
 use crate::eval::task_names;
 use crate::tokenizer::PromptStyle;
@@ -109,6 +109,7 @@ impl Generate {
             },
             device: config.run.device,
             precision: config.train.precision,
+            kernels: config.train.kernels,
             threads: config.run.threads,
         })
     }
@@ -158,7 +159,10 @@ impl Plan {
 impl Doctor {
     pub(super) fn run(&self) -> Result<Output> {
         let config = self.common.load(Assignments::default(), Purpose::Other)?;
-        Ok(doctor::run(&config.run.dir))
+        match self.kernels {
+            true => kernel_checks::run(config.run.device),
+            false => Ok(doctor::run(&config.run.dir)),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::config::DistConfig;
 use crate::dist::{LaunchEnv, Meeting, Rendezvous, ServedBy, barrier};
 use crate::hub::{self, Status};
 use crate::metrics::wandb::Account;
+use crate::torch::kernels::{self, ON_GPU, OnGpu};
 use crate::torch::{self, StoreAddress};
 use anyhow::{Context, Result};
 use indicatif::HumanBytes;
@@ -36,6 +37,7 @@ pub fn run(runs: &Path) -> Output {
         cuda(),
         gloo(),
         nccl(),
+        kernels(),
         the_hub(),
         weights_and_biases(),
     ];
@@ -223,6 +225,34 @@ fn nccl() -> Finding {
         name: "nccl",
         works: opened.is_ok(),
         text,
+    }
+}
+
+/// Which kernels are taken unasked, and which no GPU has run.
+fn kernels() -> Finding {
+    let (proven, unproven): (Vec<_>, Vec<_>) =
+        ON_GPU.iter().partition(|kernel| kernel.proven_on.is_some());
+    let names = |kernels: Vec<&OnGpu>| {
+        let names: Vec<_> = kernels.iter().map(|kernel| kernel.name).collect();
+        match names.is_empty() {
+            true => "none".to_owned(),
+            false => names.join(", "),
+        }
+    };
+    let compiler = kernels::compiler();
+    let compiled = compiler.as_ref().map_or_else(
+        |error| format!("{error:#}"),
+        |name| format!("{name} compiles them"),
+    );
+    Finding {
+        name: "kernels",
+        works: compiler.is_ok(),
+        text: format!(
+            "on a CPU all operations. On a GPU proven: {}; built, but no GPU has run them: {} (train.kernels = \"fused\" \
+             takes them, `doctor --kernels` checks them); {compiled}",
+            names(proven),
+            names(unproven)
+        ),
     }
 }
 

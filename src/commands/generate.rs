@@ -3,13 +3,13 @@
 use super::Output;
 use super::converse::converse;
 use crate::bad_request;
-use crate::config::{DeviceChoice, GenerateConfig, Precision};
+use crate::config::{DeviceChoice, GenerateConfig, Kernels, Precision};
 use crate::dist::LaunchEnv;
 use crate::generate::{Completion, EndedBy, generate, tokens_needed};
 use crate::model::Transformer;
 use crate::tokenizer::{PromptStyle, Tokenizer};
 use crate::torch;
-use crate::train::compute_kind;
+use crate::train::{choose_kernels, compute_kind};
 use crate::weights::Pretrained;
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -36,6 +36,8 @@ pub struct Request {
     pub device: DeviceChoice,
     /// In which arithmetic.
     pub precision: Precision,
+    /// `train.kernels`.
+    pub kernels: Kernels,
     /// CPU threads.
     pub threads: usize,
 }
@@ -96,6 +98,7 @@ fn output(request: &Request, completions: &[Completion], tokenizer: &Tokenizer) 
 
 fn load_model(request: &Request, pretrained: &Pretrained) -> Result<Transformer> {
     let device = LaunchEnv::read()?.select_device(request.device)?;
+    choose_kernels(request.kernels, device)?;
     torch::set_threads(request.threads, 1);
     pretrained.model(device, compute_kind(request.precision, device))
 }

@@ -11,6 +11,7 @@ pub mod export;
 pub mod fit;
 pub mod generate;
 mod history;
+pub mod kernel_checks;
 pub mod original_checkpoint;
 pub mod plan;
 pub mod prep_data;

@@ -37,6 +37,18 @@ choices! {
 }
 
 choices! {
+    /// Which operations are computed by kernels of our own.
+    Kernels {
+        /// Those that are proven on the device.
+        Auto = "auto",
+        /// All there are.
+        Fused = "fused",
+        /// None.
+        Composed = "composed",
+    }
+}
+
+choices! {
     /// Arithmetic of the forward and backward pass.
     Precision {
         /// fp32 on CPU, bf16 on CUDA.

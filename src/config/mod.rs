@@ -25,8 +25,8 @@ mod variable;
 
 pub use cadence::Cadence;
 pub use choices::{
-    Auto, Dedup, DeviceChoice, DistillKind, DistillOn, DpoLoss, OnTooLong, Precision, Recompute,
-    ScheduleKind, TokenizerBackend, TrainOn, WandbMode, Weights,
+    Auto, Dedup, DeviceChoice, DistillKind, DistillOn, DpoLoss, Kernels, OnTooLong, Precision,
+    Recompute, ScheduleKind, TokenizerBackend, TrainOn, WandbMode, Weights,
 };
 pub use environment::machine_variable;
 pub use error::BadRequest;

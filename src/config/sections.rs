@@ -1,8 +1,8 @@
 //! The sections of the configuration, their keys, defaults and documentation.
 
 use super::choices::{
-    Auto, Dedup, DeviceChoice, OnTooLong, Precision, Recompute, ScheduleKind, TokenizerBackend,
-    TrainOn, Weights,
+    Auto, Dedup, DeviceChoice, Kernels, OnTooLong, Precision, Recompute, ScheduleKind,
+    TokenizerBackend, TrainOn, Weights,
 };
 use super::model::RopeScaling;
 use super::section::section;
@@ -170,8 +170,9 @@ section! {
         max_skipped_steps: u64 = 5,
         /// Steps between comparisons of all ranks' weights, bit by bit (0: only at the start).
         check_replicas_every: u64 = 500,
-        /// Fused kernels: only "auto" in this version.
-        kernels: Auto = Auto::Auto,
+        /// Operations computed by kernels of our own: "auto" (those that are proven on the device: on a CPU all), "fused" (on a
+        /// GPU also those that no GPU has run yet; `doctor` lists them) or "composed" (none: torch's own operations).
+        kernels: Kernels = Kernels::Auto,
         /// CUDA graphs: only "auto" in this version.
         cuda_graphs: Auto = Auto::Auto,
     }

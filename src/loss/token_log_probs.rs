@@ -3,6 +3,7 @@
 use super::or_panic;
 use super::rows_at_once::rows_at_once;
 use crate::model::{Head, IGNORED_TARGET};
+use crate::torch::kernels::{Operation, has_kernel};
 use crate::torch::ops;
 use crate::torch::{LinearRows, linear_log_probs};
 use tch::{Device, Kind, Tensor};
@@ -51,9 +52,14 @@ fn of_rows(hidden: &Tensor, head: &Head, targets: &Tensor) -> Tensor {
 /// # Panics
 /// As plain operations of tch do: on shapes that do not fit, or without memory.
 pub fn sum_log_probs(hidden: &Tensor, head: &Head, targets: &Tensor) -> Tensor {
+    let by_kernel = has_kernel(Operation::SumLogProbs, hidden);
+    let is_double = hidden.kind() == Kind::Double; // tests' own, and small
+    if !by_kernel && !is_double {
+        return token_log_probs(hidden, head, targets).sum(None);
+    }
     let weight = head.weight().to_kind(hidden.kind());
     if targets.device() != Device::Cpu {
-        return token_log_probs(hidden, head, targets).sum(None);
+        return ops::sum_log_probs(hidden, &weight, targets);
     }
     match rows_with_targets(targets) {
         Some(rows) => {

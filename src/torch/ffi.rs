@@ -1,6 +1,6 @@
 //! Declarations of `native/`: see the C++ files for what each function does.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_void};
 use torch_sys::C_tensor;
 
 pub(super) type Message = *mut c_char;
@@ -23,6 +23,16 @@ pub(super) type NewNccl = unsafe extern "C" fn(
     timeout_ms: i64,
     cuda_index: c_int,
     out: *mut c_void,
+) -> Message;
+
+/// `Launch` of `kernels.h`.
+pub(super) type Launch = unsafe extern "C" fn(
+    name: *const c_char,
+    device: c_int,
+    blocks: c_uint,
+    threads: c_uint,
+    shared_bytes: usize,
+    arguments: *const c_void,
 ) -> Message;
 
 /// `Call` and `Drop` of `recompute.cpp`.
@@ -196,6 +206,9 @@ unsafe extern "C" {
         out: *mut *mut C_tensor,
     ) -> Message;
     pub(super) fn lt_keep_freed_memory();
+    pub(super) fn lt_set_kernels(launch: Option<Launch>);
+    pub(super) fn lt_emulate_kernels(launch: Option<Launch>);
+    pub(super) fn lt_to_fp8(x: *const C_tensor, out: *mut *mut C_tensor) -> Message;
     pub(super) fn lt_swiglu(both: *const C_tensor, out: *mut *mut C_tensor) -> Message;
     pub(super) fn lt_rotate(
         both: *const C_tensor,

@@ -4,9 +4,12 @@
 
 mod c10d;
 mod catch;
+mod cuda_part;
 mod device;
 mod ffi;
 mod foreach;
+pub mod kernels;
+mod library;
 mod linear_loss;
 mod nccl;
 pub mod ops;
@@ -18,12 +21,12 @@ mod trace;
 
 pub use c10d::{Group, Membership, Store, StoreAddress};
 pub use catch::{catch, install_panic_hook};
+pub use cuda_part::{HAS_CUDA_PART, open_cuda_part};
 pub use device::{device_name, load_accelerator};
 pub use foreach::{AdamWStep, fused_adamw, global_norm, reset_grads, scale};
 pub use linear_loss::{
     DivergenceKind, LinearRows, TeacherRows, linear_divergence, linear_log_probs,
 };
-pub use nccl::{HAS_CUDA_PART, open_cuda_part};
 pub use pickle::write_pickled;
 pub use recompute::recompute;
 pub use reducer::{Reducer, ReducerTimes};

@@ -26,7 +26,7 @@ pub use outcome::{Limits, Stopped, Summary};
 pub use parts::Parts;
 pub use plan::RunPlan;
 pub use run_folder::{RunFolder, Start};
-pub use set_up::{compute_kind, prepare_device};
+pub use set_up::{choose_kernels, compute_kind, prepare_device};
 pub use signals::{AtSignal, Signal, Signals};
 pub use state::TrainState;
 pub use step_report::Speed;

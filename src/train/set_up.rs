@@ -1,18 +1,19 @@
 //! The device, and what on it is the same for every verb.
 
-use crate::config::{Precision, RunConfig};
+use crate::config::{Kernels, Precision, RunConfig};
 use crate::dist::LaunchEnv;
-use crate::torch;
-use anyhow::Result;
+use crate::torch::{self, kernels::Choice};
+use anyhow::{Context, Result};
 use std::collections::HashMap;
 use tch::{Device, Kind, Tensor, nn};
 
-/// Chooses the device and sets threads, memory, generators and precision for the process.
+/// Chooses the device and sets threads, memory, generators and kernels for the process.
 ///
 /// # Errors
-/// When the device is not there.
-pub fn prepare_device(config: &RunConfig, launch: &LaunchEnv) -> Result<Device> {
+/// When the device is not there, or the kernels asked for cannot be made.
+pub fn prepare_device(config: &RunConfig, kernels: Kernels, launch: &LaunchEnv) -> Result<Device> {
     let device = launch.select_device(config.device)?;
+    choose_kernels(kernels, device)?;
     torch::set_threads(config.threads, launch.local_world_size);
     torch::keep_freed_memory();
     if config.deterministic {
@@ -20,6 +21,19 @@ pub fn prepare_device(config: &RunConfig, launch: &LaunchEnv) -> Result<Device> 
     }
     seed_generators(config.seed, launch.rank);
     Ok(device)
+}
+
+/// Takes up kernels as `train.kernels` says.
+///
+/// # Errors
+/// When those asked for cannot be compiled or loaded.
+pub fn choose_kernels(kernels: Kernels, device: Device) -> Result<()> {
+    let choice = match kernels {
+        Kernels::Auto => Choice::Proven,
+        Kernels::Fused => Choice::All,
+        Kernels::Composed => Choice::None,
+    };
+    torch::kernels::choose(choice, device).context("train.kernels: \"composed\" does without")
 }
 
 /// The trainable weights as the backward pass gives their gradients, so that the reducer's buckets are the same from

@@ -1,6 +1,6 @@
 //! The same operations by torch's own, one after another: any kind, any device, and what the kernels are held against.
 
-use super::{HeadCounts, HeadTensors, Normed};
+use super::{Fp8, HeadCounts, HeadTensors, Normed};
 use tch::{Kind, Reduction, Tensor};
 
 /// See [`super::linear`].
@@ -66,4 +66,16 @@ pub fn sum_log_probs(hidden: &Tensor, weight: &Tensor, targets: &Tensor) -> Tens
     };
     let logits = logits.to_kind(kind);
     -logits.cross_entropy_loss::<Tensor>(targets, None, Reduction::Sum, -100, 0.0)
+}
+
+/// See [`super::to_fp8`].
+pub fn to_fp8(x: &Tensor) -> Fp8 {
+    const LARGEST: f64 = 448.0;
+    let amax = x.abs().max().to_kind(Kind::Float).clamp_min(1e-12).view(1);
+    let largest = amax.full_like(LARGEST); // a tensor: by a number torch may multiply with its reciprocal
+    let scaled = x.to_kind(Kind::Float) * (&largest / &amax);
+    Fp8 {
+        values: scaled.clamp(-LARGEST, LARGEST).to_kind(Kind::Float8e4m3fn),
+        inverse_scale: amax / largest,
+    }
 }

@@ -1,19 +1,16 @@
-//! Operations that one kernel does where torch needs several, forward and backward. The kernels are for fp32 and bf16 on
-//! the CPU; elsewhere the [`composed`] form is computed, against which they are checked.
+//! Operations that one kernel does where torch needs several, forward and backward. The kernels are for fp32 and bf16;
+//! elsewhere, and where [`super::kernels`] is told so, the [`composed`] form is computed, against which they are checked.
 //!
 //! Like tch's own methods, these panic where libtorch refuses.
 
+pub mod checks;
 pub mod composed;
 
+use super::kernels::{Operation, has_kernel};
 use super::{check, ffi};
 use std::ptr;
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 use torch_sys::C_tensor;
-
-/// Whether the kernels take a tensor.
-fn has_kernel(x: &Tensor) -> bool {
-    x.device() == Device::Cpu && matches!(x.kind(), Kind::Float | Kind::BFloat16)
-}
 
 /// What a call of `native/` gives.
 fn filled<const N: usize>(
@@ -35,7 +32,7 @@ fn one(call: impl FnOnce(*mut *mut C_tensor) -> ffi::Message) -> Tensor {
 /// `x Wᵀ` for several matrices `[outᵢ, in]`, side by side: `[.., in]` to `[.., Σ outᵢ]`. One product, without a copy
 /// where [`make_adjacent`] has put the matrices one after another. All are of one kind.
 pub fn linear(x: &Tensor, weights: &[Tensor]) -> Tensor {
-    if !has_kernel(x) {
+    if !has_kernel(Operation::Linear, x) {
         return composed::linear(x, weights);
     }
     let weights: Vec<_> = weights.iter().map(|w| w.as_ptr().cast_mut()).collect();
@@ -63,7 +60,7 @@ pub struct Normed {
 /// Sums are fp32; the result is of the kind of `x`.
 #[must_use]
 pub fn add_rms_norm(x: &Tensor, branch: Option<&Tensor>, weight: &Tensor, eps: f64) -> Normed {
-    if !has_kernel(x) {
+    if !has_kernel(Operation::AddRmsNorm, x) {
         return composed::add_rms_norm(x, branch, weight, eps);
     }
     let added = branch.map_or(ptr::null(), Tensor::as_ptr);
@@ -79,7 +76,7 @@ pub fn add_rms_norm(x: &Tensor, branch: Option<&Tensor>, weight: &Tensor, eps: f
 
 /// `silu(g) ⊙ u` (Shazeer 2020) of gates and values side by side: `[.., 2F]` to `[.., F]`.
 pub fn swiglu(gates_and_values: &Tensor) -> Tensor {
-    if !has_kernel(gates_and_values) {
+    if !has_kernel(Operation::Swiglu, gates_and_values) {
         return composed::swiglu(gates_and_values);
     }
     // SAFETY: the pointer comes from a tensor that lives through the call.
@@ -89,7 +86,7 @@ pub fn swiglu(gates_and_values: &Tensor) -> Tensor {
 /// [`swiglu`], and its product with a matrix `[out, F]`: `[.., 2F]` to `[.., out]`. What is between them is not kept for
 /// backward.
 pub fn gated_linear(gates_and_values: &Tensor, weight: &Tensor) -> Tensor {
-    if !has_kernel(gates_and_values) {
+    if !has_kernel(Operation::Swiglu, gates_and_values) {
         return composed::linear(&swiglu(gates_and_values), std::slice::from_ref(weight));
     }
     // SAFETY: both pointers come from tensors that live through the call.
@@ -112,7 +109,7 @@ pub type HeadTensors = [Tensor; 3];
 /// (fp32, `[S, P/2]` or `[B·S, P/2]`): component `j` of a head together with component `j + P/2`. The projection is taken
 /// over: the heads are parts of it.
 pub fn rotate(projected: Tensor, (cos, sin): (&Tensor, &Tensor), heads: HeadCounts) -> HeadTensors {
-    if !has_kernel(&projected) {
+    if !has_kernel(Operation::Rotate, &projected) {
         return composed::rotate(&projected, (cos, sin), heads);
     }
     // SAFETY: all pointers come from tensors that live through the call; `out` has three places. The projection is
@@ -133,11 +130,35 @@ pub fn rotate(projected: Tensor, (cos, sin): (&Tensor, &Tensor), heads: HeadCoun
 /// `Σ log p(target)` of hidden states `[N, D]` under the softmax of their products with `weight` `[V, D]`; targets `[N]`,
 /// int64, below 0 where there is none. A scalar, fp32; no more than a chunk's logits are ever held.
 pub fn sum_log_probs(hidden: &Tensor, weight: &Tensor, targets: &Tensor) -> Tensor {
-    if !has_kernel(hidden) {
+    if !has_kernel(Operation::SumLogProbs, hidden) {
         return composed::sum_log_probs(hidden, weight, targets);
     }
     // SAFETY: all pointers come from tensors that live through the call.
     one(|out| unsafe {
         ffi::lt_sum_log_probs(hidden.as_ptr(), weight.as_ptr(), targets.as_ptr(), out)
     })
+}
+
+/// What [`to_fp8`] gives.
+#[derive(Debug)]
+pub struct Fp8 {
+    /// e4m3.
+    pub values: Tensor,
+    /// What they are to be multiplied by: fp32, of one element.
+    pub inverse_scale: Tensor,
+}
+
+/// A tensor in fp8 e4m3 with one scale, by which its largest magnitude becomes the largest there is (tensorwise current
+/// scaling, Micikevicius et al. 2022).
+pub fn to_fp8(x: &Tensor) -> Fp8 {
+    if !has_kernel(Operation::ToFp8, x) {
+        return composed::to_fp8(x);
+    }
+    // SAFETY: the pointer comes from a tensor that lives through the call; `out` has two places.
+    let parts = filled(|out| unsafe { ffi::lt_to_fp8(x.as_ptr(), out) });
+    let [values, inverse_scale] = parts.map(|part| part.unwrap_or_else(Tensor::new));
+    Fp8 {
+        values,
+        inverse_scale,
+    }
 }

@@ -1,6 +1,7 @@
 // Rotary position embedding (Su et al. 2021) of queries and keys where they stand: behind each other in the rows of one
 // projection, the values after them. Component j of a head turns together with component j + P/2.
 #include "../abi.h"
+#include "../kernels.h"
 #include "rows.h"
 #include "simd.h"
 
@@ -33,8 +34,27 @@ struct Heads {
   int64_t width() const { return (queries + 2 * keys) * size; }
 };
 
+void turn_by_kernel(const at::Tensor& rows_of, const at::Tensor& cos, const at::Tensor& sin, float direction,
+                    Heads heads) {
+  const int64_t half = heads.size / 2, rows = rows_of.numel() / heads.width();
+  const bool packed = kernels::are_packed(half, {rows_of, cos, sin});
+  kernels::Rotate arguments{};
+  arguments.rows = rows_of.data_ptr();
+  arguments.cos = cos.const_data_ptr<float>();
+  arguments.sin = sin.const_data_ptr<float>();
+  arguments.tables = cos.numel() / half;
+  arguments.width = static_cast<int>(heads.width());
+  arguments.heads = static_cast<int>(heads.turned());
+  arguments.half = static_cast<int>(half);
+  arguments.direction = direction;
+  arguments.packed = packed;
+  const int at_once = packed ? kernels::pack_of(rows_of) : 1;
+  kernels::launch(rows_of, kernels::block_for_each_row(rows, heads.turned() * half, at_once), arguments);
+}
+
 // Turns the queries and keys in the rows of `both` [B, S, width]; row t by row t modulo their number of the tables.
 void turn(const at::Tensor& rows_of, const at::Tensor& cos, const at::Tensor& sin, float direction, Heads heads) {
+  if (kernels::take(rows_of)) return turn_by_kernel(rows_of, cos, sin, direction, heads);
   const int64_t half = heads.size / 2, rows = rows_of.numel() / heads.width(), table = cos.numel() / half;
   const float *cosines = cos.const_data_ptr<float>(), *sines = sin.const_data_ptr<float>();
   at::parallel_for(0, rows, grain(heads.width()), [&](int64_t first, int64_t last) {

@@ -1,5 +1,6 @@
 // silu(g) ⊙ u (Shazeer 2020) of gates and values side by side.
 #include "../abi.h"
+#include "../kernels.h"
 #include "../product.h"
 #include "rows.h"
 #include "simd.h"
@@ -38,6 +39,12 @@ at::Tensor gated(const at::Tensor& both) {
   auto shape = both.sizes().vec();
   shape.back() = width;
   auto out = at::empty(shape, both.options());
+  if (kernels::take(both)) {
+    const bool packed = kernels::are_packed(width, {both, out});
+    kernels::launch(both, kernels::block_for_each_row(rows, width, packed ? kernels::pack_of(both) : 1),
+                    kernels::SwiGlu{both.const_data_ptr(), out.data_ptr(), static_cast<int>(width), packed});
+    return out;
+  }
   at::parallel_for(0, rows, grain(width), [&](int64_t first, int64_t last) {
     RowReader read(both, 2 * width);
     RowWriter write(out, width);
@@ -53,6 +60,13 @@ at::Tensor gated(const at::Tensor& both) {
 at::Tensor gated_backward(const at::Tensor& both, const at::Tensor& dout) {
   const int64_t width = half_width(both), rows = width ? both.numel() / (2 * width) : 0;
   auto dboth = at::empty_like(both);
+  if (kernels::take(both)) {
+    const bool packed = kernels::are_packed(width, {both, dout, dboth});
+    kernels::launch(both, kernels::block_for_each_row(rows, width, packed ? kernels::pack_of(both) : 1),
+                    kernels::SwiGluBackward{both.const_data_ptr(), dout.const_data_ptr(), dboth.data_ptr(),
+                                            static_cast<int>(width), packed});
+    return dboth;
+  }
   at::parallel_for(0, rows, grain(width), [&](int64_t first, int64_t last) {
     RowReader read(both, 2 * width), read_dout(dout, width);
     RowWriter write(dboth, 2 * width);
