@@ -9,6 +9,10 @@ def microseconds(seconds):
     return "" if seconds is None else f"{1e6 * seconds:.0f}"
 
 
+def difference(value):
+    return "not a number" if value is None else f"{value:.1e}"
+
+
 def ratio(check):
     if check["fused_seconds"] is None:
         return ""
@@ -21,7 +25,7 @@ def tables(found):
     yield "| operation | kind | cases | worst difference | at most | right | us | us, composed | times as fast |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     for check in found["checks"]:
-        cells = [check["operation"], check["kind"], check["cases"], f"{check['worst_difference']:.1e}", f"{check['limit']:.0e}"]
+        cells = [check["operation"], check["kind"], check["cases"], difference(check["worst_difference"]), f"{check['limit']:.0e}"]
         cells += ["yes" if check["holds"] else "NO", microseconds(check["fused_seconds"]), microseconds(check["composed_seconds"])]
         yield "| " + " | ".join(map(str, [*cells, ratio(check)])) + " |"
     yield ""

@@ -176,6 +176,22 @@ fn extremes() {
     assert_eq!(fp8(&[1.0, infinity]).1, f64::INFINITY);
 }
 
+/// The stream is the sum that torch's own bf16 addition gives, bit for bit.
+#[test]
+fn bf16_is_rounded_as_torch_rounds() {
+    let _emulation = emulation();
+    let numbers = |factor: f64| {
+        let places = Tensor::arange(4000, (Kind::Double, Device::Cpu)) * factor;
+        (places.sin() * 300.0)
+            .to_kind(Kind::BFloat16)
+            .view([10, 400])
+    };
+    let (x, branch) = (numbers(12.9898), numbers(78.233));
+    let weight = Tensor::ones([400], (Kind::Float, Device::Cpu));
+    let sum = ops::add_rms_norm(&x, Some(&branch), &weight, 1e-5).sum;
+    assert_eq!(sum, x + branch);
+}
+
 /// Logits that overflow if their largest is not taken off, an impossible token, a target out of range, none at all.
 #[test]
 fn log_probs_of_extreme_logits() {

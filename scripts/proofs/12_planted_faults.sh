@@ -23,7 +23,7 @@ plant cuda_kernels::log_probs $kernels/cross_entropy.cuh 's/target >= of.vocab/f
   "a target beyond the vocabulary is read"
 plant cuda_kernels::to_fp8 $kernels/numbers.cuh 's/0x7ffffu + ((magnitude >> 20) \& 1u)/0x80000u/' \
   "fp8 rounds halves up"
-plant cuda_kernels $kernels/numbers.cuh 's/0x7fffu + ((bits >> 16) \& 1u)/0u/' \
+plant cuda_kernels::bf16 $kernels/numbers.cuh 's/0x7fffu + ((bits >> 16) \& 1u)/0u/' \
   "bf16 is cut off in place of rounded"
 plant cuda_kernels::compile $kernels/rotate.cuh 's/LT_KERNEL(rotate, rotate, Rotate)//' \
   "a kernel is missing"
