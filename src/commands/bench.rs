@@ -38,7 +38,7 @@ pub fn run(request: &Request) -> Result<Output> {
     let steps = request.warmup + request.steps;
     let plan = RunPlan::new(&model, &batch, u64::from(u32::MAX), steps as i64);
     let rendezvous = Rendezvous::meet(launch, config.dist.clone())?;
-    let device = prepare_device(&config.run, config.train.kernels, rendezvous.launch())?;
+    let device = prepare_device(&config.run, &config.train, rendezvous.launch())?;
     let group = rendezvous.group(device)?;
     let baseline = peak_memory_bytes(device); // of the program, before there is a model
     let mut trainer = parts(&config, model, batch, plan).assemble(CausalLm, device, group)?;

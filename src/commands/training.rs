@@ -224,8 +224,7 @@ where
     let is_first = rendezvous.launch().rank == 0;
     let reporting = sinks::reporting(request, rendezvous.launch())?;
     rendezvous.rank_zero_first("wandb key", || reporting.check())?;
-    let kernels = parts.config.train.kernels;
-    let device = prepare_device(&parts.config.run, kernels, rendezvous.launch())?;
+    let device = prepare_device(&parts.config.run, &parts.config.train, rendezvous.launch())?;
     let (folder, prompts) = (parts.folder.clone(), parts.prompts.clone());
     let plan = parts.plan.clone();
     open_folder(&folder, request, &rendezvous)?;

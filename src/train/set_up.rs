@@ -1,6 +1,6 @@
 //! The device, and what on it is the same for every verb.
 
-use crate::config::{Kernels, Precision, RunConfig};
+use crate::config::{Kernels, Precision, RunConfig, TrainConfig};
 use crate::dist::LaunchEnv;
 use crate::torch::{self, kernels::Choice};
 use anyhow::{Context, Result};
@@ -11,9 +11,13 @@ use tch::{Device, Kind, Tensor, nn};
 ///
 /// # Errors
 /// When the device is not there, or the kernels asked for cannot be made.
-pub fn prepare_device(config: &RunConfig, kernels: Kernels, launch: &LaunchEnv) -> Result<Device> {
+pub fn prepare_device(
+    config: &RunConfig,
+    train: &TrainConfig,
+    launch: &LaunchEnv,
+) -> Result<Device> {
     let device = launch.select_device(config.device)?;
-    choose_kernels(kernels, device)?;
+    choose_kernels(train.kernels, device)?;
     torch::set_threads(config.threads, launch.local_world_size);
     torch::keep_freed_memory();
     if config.deterministic {

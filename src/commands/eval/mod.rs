@@ -68,7 +68,7 @@ pub fn run(request: &Request) -> Result<Output> {
     let subject = open(&request.checkpoint, request.adapter.as_deref())?;
     let other = request.compare.as_deref().map(|path| open(path, None));
     let other = other.transpose()?;
-    let device = prepare_device(&config.run, config.train.kernels, rendezvous.launch())?;
+    let device = prepare_device(&config.run, &config.train, rendezvous.launch())?;
     let group = rendezvous.group(device)?;
     let score = |subject: Subject| torch::catch(|| subject.score(config, device, group.as_ref()));
     let scores = score(subject)?;
