@@ -18,6 +18,7 @@ SETTINGS = dict(
     train__max_steps=STEPS,
     checkpoint__every=100,
     validate__every=1000,
+    train__shard_optimizer="SHARDED" in os.environ,
 )
 FIELDS = ("loss", "grad_norm", "lr", "tokens_seen")
 random.seed(4)
