@@ -1,17 +1,19 @@
 //! `llama-train doctor`: what this machine offers, what is missing, and the remedy.
 
+mod gpu;
+
 use super::Output;
 use crate::config::DistConfig;
 use crate::dist::{LaunchEnv, Meeting, Rendezvous, ServedBy, barrier};
 use crate::hub::{self, Status};
 use crate::metrics::wandb::Account;
-use crate::torch::kernels::{self, ON_GPU, OnGpu};
 use crate::torch::{self, StoreAddress};
 use anyhow::{Context, Result};
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
-use std::{fmt::Write, net::TcpListener, path::Path, thread};
-use tch::{Cuda, Device};
+use std::path::{Path, PathBuf};
+use std::{fmt::Write, net::TcpListener, thread};
+use tch::Device;
 
 /// Bytes of disk below which a run may not end well.
 const SCARCE: u64 = 10 << 30;
@@ -29,16 +31,17 @@ struct Finding {
 /// `runs` is the folder that runs are kept in.
 #[must_use]
 pub fn run(runs: &Path) -> Output {
+    let hub = hub::status(); // asked once: without a network it takes its time
     let findings = [
         libtorch(),
         processors(),
-        disk(runs),
-        gpus(),
-        cuda(),
+        disk(runs, hub.as_ref().ok().map(|status| status.cache.clone())),
+        gpu::gpus(),
+        gpu::cuda(),
         gloo(),
-        nccl(),
-        kernels(),
-        the_hub(),
+        gpu::nccl(),
+        gpu::kernels(),
+        the_hub(hub),
         weights_and_biases(),
     ];
     let mut text = String::from("ok: there; --: not there, with what it is for and the remedy\n");
@@ -112,9 +115,8 @@ fn total_memory() -> Option<u64> {
 }
 
 /// Where runs are kept, and where the Hub's files are.
-fn disk(runs: &Path) -> Finding {
+fn disk(runs: &Path, cache: Option<PathBuf>) -> Finding {
     let runs = std::path::absolute(runs).unwrap_or_else(|_| runs.to_owned());
-    let cache = hub::status().ok().map(|status| status.cache);
     let places = [("runs", Some(runs)), ("the Hub's files", cache)];
     let found: Vec<_> = places
         .into_iter()
@@ -143,37 +145,6 @@ fn free_space(dir: &Path) -> Option<u64> {
     let there = dir.ancestors().find(|dir| dir.exists())?;
     let disk = rustix::fs::statvfs(there).ok()?;
     Some(disk.f_bavail * disk.f_frsize)
-}
-
-fn gpus() -> Finding {
-    let count = usize::try_from(Cuda::device_count()).unwrap_or(0);
-    let names: Vec<String> = (0..count)
-        .map(|index| torch::device_name(Device::Cuda(index)).unwrap_or_else(|| "a GPU".into()))
-        .collect();
-    let text = match count {
-        0 => {
-            "none that libtorch sees, so training is on the CPU; with an NVIDIA card, install its driver and a torch with CUDA"
-                .into()
-        }
-        _ => names.join(", "),
-    };
-    Finding {
-        name: "gpu",
-        works: count > 0,
-        text,
-    }
-}
-
-/// What the program does on a GPU, and what it leaves alone as nobody has seen it work.
-fn cuda() -> Finding {
-    Finding {
-        name: "cuda",
-        works: Cuda::is_available(),
-        text: "trains with torch's own operations, forward and backward; built, and proven on no GPU yet. Not there, so \
-               never used, whatever train.kernels and train.cuda_graphs say: kernels of our own, CUDA graphs, fp8. \
-               scripts/gpu_check.sh checks a machine"
-            .into(),
-    }
 }
 
 /// A group of one rank, over the loopback interface.
@@ -210,55 +181,9 @@ fn join_alone() -> Result<()> {
     barrier(rendezvous.group(Device::Cpu)?.as_ref())
 }
 
-/// What of it has been run, and where, is part of the answer.
-fn nccl() -> Finding {
-    let opened = torch::open_cuda_part();
-    let text = match (&opened, torch::HAS_CUDA_PART) {
-        (Ok(()), _) => "ranks on GPUs: the CUDA part opens with this libtorch. No GPU has run it yet: built, not run".into(),
-        (Err(error), true) => format!("{error:#}"),
-        (Err(_), false) => "this binary has no CUDA part: CUDA's and NCCL's headers were not beside libtorch when it was \
-                            built; pip install nvidia-cuda-crt==13.0.88 nvidia-cuda-cccl==13.0.85 beside torch, and build \
-                            again (scripts/setup.sh does both)"
-            .into(),
-    };
-    Finding {
-        name: "nccl",
-        works: opened.is_ok(),
-        text,
-    }
-}
-
-/// Which kernels are taken unasked, and which no GPU has run.
-fn kernels() -> Finding {
-    let (proven, unproven): (Vec<_>, Vec<_>) =
-        ON_GPU.iter().partition(|kernel| kernel.proven_on.is_some());
-    let names = |kernels: Vec<&OnGpu>| {
-        let names: Vec<_> = kernels.iter().map(|kernel| kernel.name).collect();
-        match names.is_empty() {
-            true => "none".to_owned(),
-            false => names.join(", "),
-        }
-    };
-    let compiler = kernels::compiler();
-    let compiled = compiler.as_ref().map_or_else(
-        |error| format!("{error:#}"),
-        |name| format!("{name} compiles them"),
-    );
-    Finding {
-        name: "kernels",
-        works: compiler.is_ok(),
-        text: format!(
-            "on a CPU all operations. On a GPU proven: {}; built, but no GPU has run them: {} (train.kernels = \"fused\" \
-             takes them, `doctor --kernels` checks them); {compiled}",
-            names(proven),
-            names(unproven)
-        ),
-    }
-}
-
 /// Whether it answers, and who asks.
-fn the_hub() -> Finding {
-    let (works, text) = match hub::status() {
+fn the_hub(status: Result<Status>) -> Finding {
+    let (works, text) = match status {
         Err(error) => (false, format!("{error:#}")),
         Ok(Status {
             problem: Some(problem),
