@@ -44,7 +44,8 @@ pub trait ProcessGroup {
     /// # Errors
     /// When a rank is gone or late.
     fn all_gather(&self, tensor: &Tensor) -> Result<Tensor>;
-    /// What averages the gradients of these parameters, given in the order in which backward reaches them.
+    /// What averages the gradients of these parameters, given about in the order in which backward reaches
+    /// them.
     ///
     /// # Errors
     /// When the ranks' parameters differ, or a rank is gone.

@@ -26,7 +26,8 @@ pub struct ReducerTimes {
 }
 
 impl Reducer {
-    /// For these parameters, given in the order in which backward reaches them, the same on every rank.
+    /// For these parameters, given about in the order in which backward reaches them, the same on every rank. Their places
+    /// in the buckets never change, so that every step adds the ranks' gradients in one order.
     ///
     /// # Errors
     /// When the ranks' parameters differ, or a rank is gone.

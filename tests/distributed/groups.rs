@@ -12,7 +12,7 @@ use llama_train::model::{Layout, ModelOptions, Pass, Tokens, Transformer};
 use llama_train::objective::{CausalLm, Objective};
 use llama_train::optim::{AdamW, param_groups};
 use llama_train::weights::hf;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -126,6 +126,37 @@ fn accumulate(reducer: &GradReducer, weight: &Tensor, factors: [f32; 2]) {
         loss.backward();
     }
     reducer.check().unwrap();
+}
+
+/// A sum of three floats depends on their order, and that on an element's place in its bucket. A run that resumes takes
+/// its first step where the undisturbed run takes a later one: both must add in one order, whichever gradient comes
+/// first.
+#[test]
+fn the_first_step_adds_as_later_steps_do() {
+    on_ranks("the_first_step_adds_as_later_steps_do", 3, |group| {
+        let factor = [1e8, -1e8, 1.0][group.rank() as usize];
+        let params = [0, 1, 2, 3].map(|_| parameter(&[1.0; 64]));
+        let names = ["a", "b", "c", "d"].map(str::to_owned);
+        let reducer = group.grad_reducer(&params, &names).unwrap();
+        let mut steps = Vec::new();
+        for _ in 0..3 {
+            llama_train::torch::reset_grads(&params).unwrap();
+            reducer.before_forward(MicroBatch::Last).unwrap();
+            // The gradients come last first.
+            let product = params
+                .iter()
+                .fold(Tensor::from(factor as f32), |product, param| {
+                    product * param
+                });
+            reducer.before_backward(MicroBatch::Last).unwrap();
+            product.sum(Kind::Float).backward();
+            reducer.check().unwrap();
+            steps.push(params.each_ref().map(|param| floats(&param.grad())));
+        }
+        let sums: BTreeSet<_> = steps[0].iter().flatten().map(|sum| sum.to_bits()).collect();
+        assert!(sums.len() > 1, "every place adds in the same order");
+        assert!(steps.iter().all(|step| *step == steps[0]));
+    });
 }
 
 /// Rank 1's rows are all prompt. It joins, and the gradient is that of rank 0's rows alone.

@@ -30,8 +30,8 @@ struct ReducerTimes {
   int64_t overlap_ns;
 };
 
-// Every rank gives the same parameters in the order in which backward will give their gradients, which fills the
-// buckets as torch's own rebuilding after the first step would. Gradients come out as the ranks' mean.
+// Every rank gives the same parameters, about in the order in which backward will give their gradients, so that the
+// first buckets are full early. Gradients come out as the ranks' mean.
 char* lt_reducer_new(const GroupHandle* group, TensorList params, const char* const* names, size_t count,
                      size_t bucket_bytes, ReducerHandle** out) {
   return guarded([&] {
@@ -54,6 +54,11 @@ char* lt_reducer_new(const GroupHandle* group, TensorList params, const char* co
     logger->set_construction_data_and_log("Transformer", device_ids, device.is_cuda() ? device.index() : -1,
                                           /*broadcast_buffers=*/false, /*has_sync_bn=*/false, /*static_graph=*/false);
     reducer->set_logger(logger);
+    // The buckets stay as they are. Torch would fill them again after the first step, in the order in which the gradients
+    // came: a place in a bucket says in which order the ranks' values are added, and so a run that begins again at a
+    // checkpoint would part from the one that went on there.
+    reducer->push_rebuilt_params_for_all_indices();
+    reducer->rebuild_buckets();
     *out = new ReducerHandle{std::move(reducer), std::move(logger)};
   });
 }
