@@ -2,11 +2,14 @@
 //! one thread and two.
 
 use crate::common::{column, llama_train, metrics, stderr_of, stream_run};
-use llama_train::torch::ops::{self, HeadCounts, composed};
+use llama_train::torch::ops::{self, Adaption, HeadCounts, LowRank, composed};
 use tch::{Device, Kind, Tensor};
 
 /// What an operation makes of its inputs.
 type Operation<'a> = dyn Fn(&[Tensor]) -> Vec<Tensor> + 'a;
+
+/// What gives the sum of matrices' and adapters' products.
+type Adapting<'a> = dyn Fn(&Tensor, &[Tensor], &[Option<LowRank>]) -> Tensor + 'a;
 
 /// Numbers between -2 and 2 that look random, other ones for each count, and the same in each run.
 fn random(size: &[i64]) -> Tensor {
@@ -130,6 +133,85 @@ fn linear_of_frozen_matrices() {
         vec![composed::linear(x, weights), inputs[1].sum(None)]
     };
     agree("linear, frozen", &fused, &exact, &inputs);
+}
+
+/// Matrices with adapters and one without, of which only the adapters learn; also where nothing before them learns.
+#[test]
+fn adapted_linear() {
+    let adaption = Adaption {
+        scale: 0.5,
+        dropout: 0.0,
+    };
+    for (rows, width, rank) in [(1, 3, 1), (7, 17, 2), (64, 96, 8)] {
+        let outs = [width, 5, 9];
+        let mut inputs = vec![random(&[rows, 2, width])];
+        inputs.extend(outs.map(|out| random(&[out, width])));
+        for out in [outs[0], outs[2]] {
+            inputs.extend([random(&[rank, width]), random(&[out, rank])]);
+        }
+        for learns_before in [true, false] {
+            let call = |inputs: &[Tensor], operation: &Adapting<'_>| {
+                let weights: Vec<_> = inputs[1..4].iter().map(Tensor::detach).collect();
+                let adapter = |at: usize| {
+                    let [a, b] = [at, at + 1].map(|at| inputs[at].shallow_clone());
+                    Some(LowRank { a, b })
+                };
+                let x = match learns_before {
+                    true => inputs[0].shallow_clone(),
+                    false => inputs[0].detach(),
+                };
+                let all: Tensor = inputs[..4].iter().map(|input| input.sum(None)).sum();
+                vec![
+                    operation(&x, &weights, &[adapter(4), None, adapter(6)]),
+                    all,
+                ]
+            };
+            let fused = |inputs: &[Tensor]| {
+                call(inputs, &|x, weights, adapters| {
+                    ops::adapted_linear(x, weights, adapters, adaption)
+                })
+            };
+            let exact = |inputs: &[Tensor]| {
+                call(inputs, &|x, weights, adapters| {
+                    composed::adapted_linear(x, weights, adapters, adaption)
+                })
+            };
+            agree("adapted linear", &fused, &exact, &inputs);
+        }
+    }
+}
+
+/// A leaves out what it is told, and the gradients are those of what it saw.
+#[test]
+fn adapters_drop_what_they_read() {
+    let (rows, width) = (64, 32);
+    let adaption = Adaption {
+        scale: 3.0,
+        dropout: 0.25,
+    };
+    // With W = 0, A = 1 and B = 1 the result is what A saw, and so is dx where dy is 1.
+    let x = Tensor::ones([rows, width], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+    let eye = || Tensor::eye(width, (Kind::Float, Device::Cpu)).set_requires_grad(true);
+    let (a, b) = (eye(), eye());
+    let adapter = LowRank {
+        a: a.shallow_clone(),
+        b: b.shallow_clone(),
+    };
+    let y = ops::adapted_linear(&x, &[eye().zeros_like()], &[Some(adapter)], adaption);
+    y.sum(Kind::Float).backward();
+    let kept = y.not_equal(0.0).to_kind(Kind::Float);
+    assert!(y.allclose(&(&kept * 4.0), 1e-6, 0.0, false)); // 3 / (1 - 0.25)
+    assert!((kept.mean(Kind::Float).double_value(&[]) - 0.75).abs() < 0.04);
+    assert!(x.grad().allclose(&y, 1e-6, 0.0, false));
+    let seen = y.sum_dim_intlist(0, false, Kind::Float); // [in]: of each column
+    assert!(
+        a.grad()
+            .allclose(&seen.expand([width, width], false), 1e-5, 0.0, false)
+    );
+    assert!(
+        b.grad()
+            .allclose(&seen.expand([width, width], false), 1e-5, 0.0, false)
+    );
 }
 
 #[test]

@@ -96,8 +96,13 @@ fn ranks_divide_moments_and_add_buckets() {
         moment_shards: 4,
         ..alone.clone()
     };
+    let adding_up = Workload {
+        accumulation: Accumulation::Several,
+        ..four.clone()
+    };
     let (alone, four) = (alone.plan(), four.plan());
     assert_eq!(four.moments_bytes, alone.moments_bytes / 4);
+    assert_eq!(adding_up.plan(), four);
     assert_eq!(
         (alone.buckets_bytes, four.buckets_bytes),
         (0, alone.weights_bytes)

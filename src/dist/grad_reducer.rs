@@ -35,6 +35,13 @@ impl GradReducer {
         Self(Some(OverRanks { reducer, watchdog }))
     }
 
+    /// Whether the gradients of a step's micro-batches are to add up where they will be averaged, from zeros on. A single
+    /// micro-batch's are written afresh, which is less to read and write; several would keep them twice.
+    #[must_use]
+    pub fn adds_in_buckets(&self, micro_batches: usize) -> bool {
+        self.0.is_some() && micro_batches > 1
+    }
+
     /// To be called before each forward pass.
     ///
     /// # Errors

@@ -63,27 +63,14 @@ impl Linear {
             .iter()
             .map(|linear| linear.weight.to_kind(x.kind()))
             .collect();
-        let y = ops::linear(x, &weights);
-        if pass == Pass::Base || linears.iter().all(|linear| linear.adapter.is_none()) {
-            return y;
-        }
-        let added: Vec<_> = linears
-            .iter()
-            .map(|linear| linear.adapted(x, pass))
-            .collect();
-        y + Tensor::cat(&added, -1)
-    }
-
-    /// What the adapter adds: `[.., out]`.
-    fn adapted(&self, x: &Tensor, pass: Pass) -> Tensor {
-        match &self.adapter {
-            Some(adapter) => adapter.forward(x, pass),
-            None => {
-                let mut size = x.size();
-                size.pop();
-                size.push(self.weight.size()[0]);
-                Tensor::zeros(size, (x.kind(), x.device()))
+        let adapters = || linears.iter().map(|linear| linear.adapter.as_ref());
+        match adapters().flatten().next() {
+            Some(adapter) if pass != Pass::Base => {
+                let low_rank = |adapter: &Adapter| adapter.low_rank(x.kind());
+                let low_rank: Vec<_> = adapters().map(|adapter| adapter.map(low_rank)).collect();
+                ops::adapted_linear(x, &weights, &low_rank, adapter.adaption(pass))
             }
+            _ => ops::linear(x, &weights),
         }
     }
 

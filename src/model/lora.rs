@@ -1,7 +1,7 @@
 //! Low-rank adapters (Hu et al. 2021).
 
 use super::Pass;
-use crate::torch::ops;
+use crate::torch::ops::{Adaption, LowRank};
 use tch::{Device, Kind, Tensor, nn};
 
 /// Which matrices have an adapter, the same in every block, and of what kind.
@@ -80,11 +80,23 @@ impl Adapter {
         });
     }
 
-    /// `[.., in_features]` to `[.., out_features]`, in the kind of `x`.
-    pub(super) fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
-        let kind = x.kind();
-        let read = x.dropout(self.dropout, pass == Pass::Train);
-        let low = ops::linear(&read, &[self.a.to_kind(kind)]); // [.., rank]
-        ops::linear(&low, &[self.b.to_kind(kind)]) * self.scale
+    /// Its matrices in the kind of the activations.
+    pub(super) fn low_rank(&self, kind: Kind) -> LowRank {
+        LowRank {
+            a: self.a.to_kind(kind),
+            b: self.b.to_kind(kind),
+        }
+    }
+
+    /// The same for all adapters of a model.
+    pub(super) fn adaption(&self, pass: Pass) -> Adaption {
+        Adaption {
+            scale: self.scale,
+            dropout: if pass == Pass::Train {
+                self.dropout
+            } else {
+                0.0
+            },
+        }
     }
 }

@@ -115,6 +115,15 @@ impl AdamW {
         groups.try_for_each(|group| crate::torch::reset_grads(&group.params.params))
     }
 
+    /// Fills the gradients with zeros where they are.
+    ///
+    /// # Errors
+    /// When libtorch refuses.
+    pub fn zero_grads(&self) -> Result<()> {
+        let mut groups = self.groups.iter();
+        groups.try_for_each(|group| crate::torch::zero_grads(&group.params.params))
+    }
+
     /// Whether each rank holds a part of the state, and not all of it.
     #[must_use]
     pub fn is_sharded(&self) -> bool {

@@ -88,6 +88,7 @@ unsafe extern "C" {
     ) -> Message;
     pub(super) fn lt_scale(tensors: TensorList, count: usize, factor: *const C_tensor) -> Message;
     pub(super) fn lt_reset_grads(params: TensorList, count: usize) -> Message;
+    pub(super) fn lt_zero_grads(params: TensorList, count: usize) -> Message;
     pub(super) fn lt_linear_log_probs(
         hidden: *const C_tensor,
         weight: *const C_tensor,
@@ -178,6 +179,16 @@ unsafe extern "C" {
         x: *const C_tensor,
         weights: TensorList,
         count: usize,
+        out: *mut *mut C_tensor,
+    ) -> Message;
+    pub(super) fn lt_adapted_linear(
+        x: *const C_tensor,
+        weights: TensorList,
+        a: TensorList,
+        b: TensorList,
+        count: usize,
+        scale: f64,
+        dropout: f64,
         out: *mut *mut C_tensor,
     ) -> Message;
     pub(super) fn lt_make_adjacent(weights: TensorList, count: usize) -> Message;

@@ -95,3 +95,13 @@ pub fn reset_grads(params: &[Tensor]) -> Result<()> {
     // SAFETY: live tensors, borrowed for the call; a gradient handle held elsewhere stays valid.
     check(unsafe { ffi::lt_reset_grads(list.as_ptr(), list.len()) })
 }
+
+/// Fills the gradients that the parameters have with zeros, in place.
+///
+/// # Errors
+/// When libtorch refuses the tensors.
+pub fn zero_grads(params: &[Tensor]) -> Result<()> {
+    let list = pointers(params);
+    // SAFETY: live tensors, borrowed for the call.
+    check(unsafe { ffi::lt_zero_grads(list.as_ptr(), list.len()) })
+}

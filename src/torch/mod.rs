@@ -23,7 +23,7 @@ pub use c10d::{Group, Membership, Store, StoreAddress};
 pub use catch::{catch, install_panic_hook};
 pub use cuda_part::{HAS_CUDA_PART, open_cuda_part};
 pub use device::{device_name, load_accelerator};
-pub use foreach::{AdamWStep, fused_adamw, global_norm, reset_grads, scale};
+pub use foreach::{AdamWStep, fused_adamw, global_norm, reset_grads, scale, zero_grads};
 pub use linear_loss::{
     DivergenceKind, LinearRows, TeacherRows, linear_divergence, linear_log_probs,
 };

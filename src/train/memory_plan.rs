@@ -164,7 +164,8 @@ impl Workload {
     }
 
     /// Gradients are written afresh, or, where micro-batches add up or ranks have buckets, beside those and freed once they
-    /// are added or copied. A tied matrix's first part waits for the embedding's, the last of all.
+    /// are added or copied; in buckets micro-batches add up in place. A tied matrix's first part waits for the embedding's,
+    /// the last of all.
     fn gradients(&self) -> Gradients {
         let model = &self.model;
         let (none, matrix) = (Held::default(), model.trained_matrix());
@@ -181,17 +182,14 @@ impl Workload {
                 at_the_embedding: all + waiting,
                 at_the_update: all,
             },
-            (accumulation, _) => {
-                let earlier = match accumulation {
-                    Accumulation::None => none,
-                    Accumulation::Several => all,
-                };
+            (_, ranks) => {
+                let earlier = if ranks > 1 { none } else { all };
                 Gradients {
                     earlier,
                     at_the_last_block: earlier + waiting,
                     at_the_first_block: earlier + waiting,
                     at_the_embedding: earlier + waiting + matrix,
-                    at_the_update: if self.world_size > 1 { none } else { earlier },
+                    at_the_update: earlier,
                 }
             }
         }

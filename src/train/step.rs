@@ -18,7 +18,10 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
             .map(|_| self.loader.next_batch())
             .collect::<Result<Vec<_>>>()?;
         let counts = self.global_counts(&batches)?;
-        self.optimizer.reset_grads()?;
+        match self.reducer.adds_in_buckets(batches.len()) {
+            true => self.optimizer.zero_grads()?,
+            false => self.optimizer.reset_grads()?,
+        }
         let mut tally = Tally::default();
         let last = batches.len() - 1;
         for (index, batch) in batches.into_iter().enumerate() {

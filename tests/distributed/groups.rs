@@ -101,8 +101,10 @@ fn gradients_are_the_mean_of_what_the_ranks_added_up() {
             let reducer = group
                 .grad_reducer(&[weight.shallow_clone()], &["weight".to_owned()])
                 .unwrap();
+            let place = weight.grad().data_ptr();
             for _ in 0..3 {
-                llama_train::torch::reset_grads(&[weight.shallow_clone()]).unwrap();
+                assert!(reducer.adds_in_buckets(2));
+                llama_train::torch::zero_grads(&[weight.shallow_clone()]).unwrap();
                 accumulate(
                     &reducer,
                     &weight,
@@ -113,6 +115,7 @@ fn gradients_are_the_mean_of_what_the_ranks_added_up() {
                     },
                 );
                 assert_eq!(floats(&weight.grad()), [4.0, 4.0]);
+                assert_eq!(weight.grad().data_ptr(), place);
             }
         },
     );

@@ -5,6 +5,7 @@
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_foreach_sub.h>
+#include <ATen/ops/_foreach_zero.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/stack.h>
@@ -50,6 +51,18 @@ char* lt_scale(TensorList tensors, size_t count, const at::Tensor* factor) {
 char* lt_reset_grads(TensorList params, size_t count) {
   return guarded([&] {
     for (size_t i = 0; i < count; ++i) params[i]->mutable_grad().reset();
+  });
+}
+
+// Fills those there are with zeros where they are.
+char* lt_zero_grads(TensorList params, size_t count) {
+  return guarded([&] {
+    c10::NoGradGuard no_grad;
+    std::vector<at::Tensor> grads;
+    for (size_t i = 0; i < count; ++i) {
+      if (params[i]->grad().defined()) grads.push_back(params[i]->grad());
+    }
+    if (!grads.empty()) at::_foreach_zero_(grads);
   });
 }
 

@@ -19,6 +19,17 @@ struct ReducerHandle {
   std::shared_ptr<c10d::Logger> logger;
 };
 
+// Gradients are zeros in their buckets from the start, as they are after a step: what several micro-batches add up is
+// then nowhere else.
+void put_gradients_into_buckets(const c10d::Reducer& reducer) {
+  for (auto& bucket : reducer.get_grad_buckets(/*return_zero_tensors=*/false)) {
+    bucket.getBufferRef().zero_();
+    const auto params = bucket.getParameters();
+    const auto gradients = bucket.getGradients();
+    for (size_t i = 0; i < params.size(); ++i) params[i].mutable_grad() = gradients[i];
+  }
+}
+
 }  // namespace
 
 extern "C" {
@@ -59,6 +70,7 @@ char* lt_reducer_new(const GroupHandle* group, TensorList params, const char* co
     // checkpoint would part from the one that went on there.
     reducer->push_rebuilt_params_for_all_indices();
     reducer->rebuild_buckets();
+    put_gradients_into_buckets(*reducer);
     *out = new ReducerHandle{std::move(reducer), std::move(logger)};
   });
 }

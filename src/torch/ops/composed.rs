@@ -1,6 +1,6 @@
 //! The same operations by torch's own, one after another: any kind, any device, and what the kernels are held against.
 
-use super::{Fp8, HeadCounts, HeadTensors, Normed};
+use super::{Adaption, Fp8, HeadCounts, HeadTensors, LowRank, Normed};
 use tch::{Kind, Reduction, Tensor};
 
 /// See [`super::linear`].
@@ -9,6 +9,29 @@ pub fn linear(x: &Tensor, weights: &[Tensor]) -> Tensor {
         [weight] => x.linear::<Tensor>(weight, None),
         _ => x.linear::<Tensor>(&Tensor::cat(weights, 0), None),
     }
+}
+
+/// See [`super::adapted_linear`].
+pub fn adapted_linear(
+    x: &Tensor,
+    weights: &[Tensor],
+    adapters: &[Option<LowRank>],
+    Adaption { scale, dropout }: Adaption,
+) -> Tensor {
+    let added = |(weight, adapter): (&Tensor, &Option<LowRank>)| match adapter {
+        Some(LowRank { a, b }) => {
+            let read = x.dropout(dropout, dropout > 0.0);
+            read.linear::<Tensor>(a, None).linear::<Tensor>(b, None) * scale
+        }
+        None => {
+            let mut size = x.size();
+            size.pop();
+            size.push(weight.size()[0]);
+            Tensor::zeros(size, (x.kind(), x.device()))
+        }
+    };
+    let added: Vec<_> = weights.iter().zip(adapters).map(added).collect();
+    linear(x, weights) + Tensor::cat(&added, -1)
 }
 
 /// See [`super::add_rms_norm`].

@@ -40,6 +40,68 @@ pub fn linear(x: &Tensor, weights: &[Tensor]) -> Tensor {
     one(|out| unsafe { ffi::lt_linear(x.as_ptr(), weights.as_ptr(), weights.len(), out) })
 }
 
+/// A low-rank adapter (Hu et al. 2021) of a frozen matrix `[out, in]`.
+#[derive(Debug)]
+pub struct LowRank {
+    /// A: `[rank, in]`.
+    pub a: Tensor,
+    /// B: `[out, rank]`.
+    pub b: Tensor,
+}
+
+/// What adapters do to what they read and give.
+#[derive(Debug, Clone, Copy)]
+pub struct Adaption {
+    /// Factor on `B A x`.
+    pub scale: f64,
+    /// The part of `x` that A does not see, another one for each adapter; 0 outside training.
+    pub dropout: f64,
+}
+
+/// [`linear`] of frozen matrices, to which those with an adapter add `scale · B A dropout(x)`. All are of one kind.
+pub fn adapted_linear(
+    x: &Tensor,
+    weights: &[Tensor],
+    adapters: &[Option<LowRank>],
+    adaption: Adaption,
+) -> Tensor {
+    if !has_kernel(Operation::Linear, x) {
+        return composed::adapted_linear(x, weights, adapters, adaption);
+    }
+    let list = |tensors: &mut dyn Iterator<Item = Option<&Tensor>>| -> Vec<_> {
+        let pointer = |tensor: Option<&Tensor>| {
+            tensor.map_or(ptr::null_mut(), |tensor| tensor.as_ptr().cast_mut())
+        };
+        tensors.map(pointer).collect()
+    };
+    let matrices = list(&mut weights.iter().map(Some));
+    let a = list(
+        &mut adapters
+            .iter()
+            .map(|adapter| adapter.as_ref().map(|low| &low.a)),
+    );
+    let b = list(
+        &mut adapters
+            .iter()
+            .map(|adapter| adapter.as_ref().map(|low| &low.b)),
+    );
+    let count = matrices.len().min(a.len());
+    let Adaption { scale, dropout } = adaption;
+    // SAFETY: all pointers but null ones come from tensors that live through the call; the lists have `count` of them.
+    one(|out| unsafe {
+        ffi::lt_adapted_linear(
+            x.as_ptr(),
+            matrices.as_ptr(),
+            a.as_ptr(),
+            b.as_ptr(),
+            count,
+            scale,
+            dropout,
+            out,
+        )
+    })
+}
+
 /// Moves matrices of the same width to places one after another in memory.
 pub fn make_adjacent(weights: &[&Tensor]) {
     let weights: Vec<_> = weights.iter().map(|w| w.as_ptr().cast_mut()).collect();
