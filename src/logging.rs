@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 static LOGGER: Logger = Logger {
-    file: Mutex::new(None),
+    file: Mutex::new(LogFile::NotYet(Vec::new())),
     listener: Mutex::new(None),
     rank: OnceLock::new(),
 };
@@ -18,9 +18,29 @@ static LOGGER: Logger = Logger {
 type Listener = Box<dyn Fn(Level, &str) + Send>;
 
 struct Logger {
-    file: Mutex<Option<File>>,
+    file: Mutex<LogFile>,
     listener: Mutex<Option<Listener>>,
     rank: OnceLock<u64>,
+}
+
+/// Where lines are kept.
+enum LogFile {
+    /// The run has no folder yet: its first lines wait.
+    NotYet(Vec<String>),
+    Open(File),
+}
+
+/// More than any run says before it has a folder.
+const MOST_WAITING: usize = 1000;
+
+impl LogFile {
+    fn append(&mut self, line: &str) {
+        match self {
+            Self::NotYet(lines) if lines.len() < MOST_WAITING => lines.push(line.to_owned()),
+            Self::NotYet(_) => {}
+            Self::Open(file) => drop(file.write_all(line.as_bytes())), // a full disk must not stop a run
+        }
+    }
 }
 
 /// Starts logging: information and above (warnings and above on ranks other than 0), or what `LLAMA_TRAIN_LOG` (error,
@@ -44,14 +64,18 @@ pub fn progress() -> &'static MultiProgress {
     PROGRESS.get_or_init(MultiProgress::new)
 }
 
-/// From now on lines are appended to this file as well.
+/// Lines are appended to this file as well, those said so far first.
 ///
 /// # Errors
 /// When it cannot be opened for writing.
 pub fn tee_into(path: &Path) -> Result<()> {
     let file = OpenOptions::new().create(true).append(true).open(path);
     let file = file.with_context(|| format!("{}: cannot open for writing", path.display()))?;
-    *LOGGER.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+    let mut place = LOGGER.file.lock().unwrap_or_else(PoisonError::into_inner);
+    let earlier = std::mem::replace(&mut *place, LogFile::Open(file));
+    if let LogFile::NotYet(lines) = earlier {
+        lines.iter().for_each(|line| place.append(line));
+    }
     Ok(())
 }
 
@@ -83,18 +107,12 @@ impl Log for Logger {
             Some(rank) => format!("[rank {rank}] "),
         };
         let line = format!("{rank}{level}{}\n", record.args());
-        // A closed stderr or a full disk must not stop a run.
+        // A closed stderr must not stop a run.
         progress().suspend(|| {
             let _ = io::stderr().write_all(line.as_bytes());
         });
-        if let Some(file) = self
-            .file
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_mut()
-        {
-            let _ = file.write_all(line.as_bytes());
-        }
+        let file = self.file.lock();
+        file.unwrap_or_else(PoisonError::into_inner).append(&line);
         let listener = self.listener.lock();
         if let Some(listener) = listener.unwrap_or_else(PoisonError::into_inner).as_ref() {
             listener(record.level(), line.trim_end());

@@ -69,7 +69,7 @@ fn requests_that_cannot_be_are_refused_before_anything_is_made() {
         ),
         (
             stream(&["model.init_from=/no/such/model"]),
-            &["/no/such/model: no config.json here"],
+            &["/no/such/model: there is no such folder"],
         ),
         (
             stream(&["model.init_from=hf://org/name/x"]),

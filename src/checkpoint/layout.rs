@@ -31,6 +31,9 @@ struct StateFile<S> {
     version: u32,
     #[serde(flatten)]
     state: S,
+    /// SHA-256 of the run's resolved configuration.
+    #[serde(default)]
+    config_hash: String,
     files: BTreeMap<String, FileEntry>,
 }
 
@@ -54,7 +57,7 @@ fn step_of(name: &str) -> Option<u64> {
     name.strip_prefix("step_")?.parse().ok()
 }
 
-/// The steps of the checkpoints in the folder, in rising order; other names are passed over.
+/// The steps of the complete checkpoints in the folder, in rising order; what else is there is passed over.
 pub(super) fn steps(folder: &Path) -> Result<Vec<u64>> {
     if !folder.exists() {
         return Ok(Vec::new());
@@ -62,7 +65,9 @@ pub(super) fn steps(folder: &Path) -> Result<Vec<u64>> {
     let entries = fs::read_dir(folder)
         .with_context(|| format!("{}: cannot read the folder", folder.display()))?;
     let mut steps: Vec<u64> = entries
-        .filter_map(|entry| step_of(entry.ok()?.file_name().to_str()?))
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().join(STATE).exists())
+        .filter_map(|entry| step_of(entry.file_name().to_str()?))
         .collect();
     steps.sort_unstable();
     Ok(steps)
@@ -91,6 +96,9 @@ pub(super) fn seal<S: Serialize>(
     file.write_all(&serde_json::to_vec_pretty(&StateFile {
         version: VERSION,
         state,
+        config_hash: files
+            .get(CONFIG)
+            .map_or_else(String::new, |entry| entry.sha256.clone()),
         files,
     })?)?;
     file.commit()

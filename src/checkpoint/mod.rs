@@ -17,6 +17,7 @@ use crate::dist::ProcessGroup;
 use crate::model::LoraOptions;
 use crate::tokenizer::Tokenizer;
 use crate::weights::ModelRecord;
+use crate::weights::hf::SpecialTokens;
 use std::{fmt, path::PathBuf, rc::Rc, sync::Arc};
 use tch::Device;
 
@@ -54,6 +55,8 @@ pub struct RunIdentity {
     pub model: ModelConfig,
     /// The tokenizer, whose files go into each checkpoint.
     pub tokenizer: Option<Arc<Tokenizer>>,
+    /// The ids that begin and end a text, for those who open the folder.
+    pub special: SpecialTokens,
     /// What is saved in place of the weights, where adapters are trained.
     pub adapter: Option<AdapterIdentity>,
     /// The model that the run is held against from its beginning, whatever is resumed.

@@ -5,7 +5,7 @@ use super::{AdapterIdentity, Checkpointer, Keep, Standing, generator_key, genera
 use crate::optim::AdamW;
 use crate::storage::{AtomicFile, create_dir_all, replace_symlink, sync_dir};
 use crate::torch;
-use crate::weights::hf::{self, SpecialTokens, WeightFile};
+use crate::weights::hf::{self, WeightFile};
 use crate::weights::{Adapter, peft, safetensors};
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -37,9 +37,12 @@ impl Checkpointer {
             if self.group.rank() == 0 {
                 let _ = fs::remove_dir_all(&temporary);
             }
+            let earlier = match self.folder.join(layout::LATEST).exists() {
+                true => "earlier ones are untouched, and --resume goes on from the newest",
+                false => "there is no earlier one",
+            };
             return Err(error.context(format!(
-                "{}: the checkpoint of step {step} could not be saved; earlier ones are untouched, \
-                 and --resume goes on from the newest",
+                "{}: the checkpoint of step {step} could not be saved; {earlier}",
                 dir.display()
             )));
         }
@@ -122,12 +125,10 @@ impl Checkpointer {
             let adapter = Adapter::of(store, options.clone(), dir);
             return peft::save(dir, &adapter, base);
         }
-        let tokenizer = self.identity.tokenizer.as_deref();
-        let special = tokenizer.map_or_else(SpecialTokens::default, SpecialTokens::of);
         hf::describe(
             dir,
             &self.identity.model,
-            &special,
+            &self.identity.special,
             trained_kind(store),
             weights,
         )

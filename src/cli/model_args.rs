@@ -34,7 +34,7 @@ pub(super) struct Generate {
     #[arg(long, value_name = "N")]
     pub(super) max_new_tokens: Option<usize>,
     /// 0: always the most likely token
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
     pub(super) temperature: Option<f64>,
     /// Sample from the smallest set of tokens with this much probability
     #[arg(long, value_name = "P")]

@@ -10,6 +10,7 @@ use crate::objective::CausalLm;
 use crate::tokenizer::PromptStyle;
 use crate::torch;
 use crate::train::{BatchPlan, Parts, RunFolder, RunPlan, Speed, Start, prepare_device};
+use crate::weights::hf::SpecialTokens;
 use anyhow::Result;
 use serde_json::json;
 use std::{cell::RefCell, path::Path, rc::Rc, sync::Arc, time::Duration};
@@ -84,6 +85,7 @@ fn parts(
         init_from: None,
         base: None,
         reference: None,
+        special: SpecialTokens::default(),
         tokenizer: None,
         prompts: PromptStyle::Text,
         train: random(u64::from(u32::MAX)),

@@ -52,7 +52,10 @@ pub fn find_due(config: &EvalConfig) -> Result<Vec<TaskSource>> {
         return Ok(Vec::new());
     }
     if config.tasks.is_empty() {
-        log::warn!("eval.every: there is nothing to score in eval.tasks");
+        log::warn!(
+            "eval.every: eval.tasks is empty, so nothing will be scored; name what is to be, as in \
+             eval.tasks=[\"hellaswag\"]"
+        );
     }
     find(config)
 }

@@ -7,12 +7,13 @@ use crate::model::Transformer;
 use crate::tokenizer::{ChatFormat, Message, PromptStyle, Tokenizer};
 use anyhow::Result;
 use serde_json::json;
-use std::io::{self, BufRead, Write};
+use std::io::{self, IsTerminal, Write};
 
 /// Answers each line of standard input until it ends, with all that was said before in mind.
 ///
 /// # Errors
-/// When the terminal is gone. A turn that finds no room is told, and forgotten.
+/// When the terminal is gone. Where there is no room for all that was said, the last message begins a new conversation;
+/// one that finds no room alone is told, and forgotten.
 pub(super) fn converse(
     model: &Transformer,
     tokenizer: &Tokenizer,
@@ -30,25 +31,28 @@ pub(super) fn converse(
     };
     log::info!("a line is a message; end with Ctrl-D");
     let first = messages.len();
-    for line in io::stdin().lock().lines() {
-        let line = line?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        messages.push(Message::new("user", &line));
-        let prompt = format.prompt(&messages)?;
+    let mut answer = |messages: &[Message]| -> Result<Message> {
         let mut screen = Screen::new(tokenizer);
-        match dialogue.answer(&prompt, |tokens| screen.show(tokens)) {
-            Ok(answer) => {
-                screen.end()?;
-                messages.push(Message::new(
-                    "assistant",
-                    &tokenizer.decode(&answer.tokens)?,
-                ));
-            }
+        let answer = dialogue.answer(&format.prompt(messages)?, |tokens| screen.show(tokens))?;
+        screen.end()?;
+        Ok(Message::new(
+            "assistant",
+            &tokenizer.decode(&answer.tokens)?,
+        ))
+    };
+    while let Some(line) = next_line()? {
+        messages.push(Message::new("user", &line));
+        let mut answered = answer(&messages);
+        if answered.is_err() && messages.len() > first + 1 {
+            log::warn!("there is no room left for all that was said: the conversation starts anew");
+            messages.drain(first..messages.len() - 1);
+            answered = answer(&messages);
+        }
+        match answered {
+            Ok(message) => messages.push(message),
             Err(error) => {
-                log::error!("{error:#}; the conversation starts anew");
-                messages.truncate(first);
+                log::error!("{error:#}");
+                messages.pop();
             }
         }
     }
@@ -57,6 +61,21 @@ pub(super) fn converse(
         text: String::new(),
         exit_code: 0,
     })
+}
+
+/// What is said next; blank lines are passed over. On a terminal a sign asks for it.
+fn next_line() -> Result<Option<String>> {
+    let mut line = String::new();
+    while line.trim().is_empty() {
+        if io::stdin().is_terminal() {
+            eprint!("> ");
+        }
+        line.clear();
+        if io::stdin().read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+    }
+    Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// Standard output, with the text of the tokens so far.

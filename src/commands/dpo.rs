@@ -9,7 +9,7 @@ use crate::data::manifest::Kind;
 use crate::data::{Dataset, PreferenceDataset, PreparedFolder, Split};
 use crate::dist::Rendezvous;
 use crate::objective::Dpo;
-use crate::tokenizer::PromptStyle;
+use crate::tokenizer::{PromptStyle, Tokenizer};
 use crate::train::{BatchPlan, Parts, RunPlan};
 use anyhow::Result;
 use std::path::Path;
@@ -43,10 +43,18 @@ fn check<'a>(
     let source = training::model_to_tune(request, &folder, &start, rendezvous)?;
     let model = source.config().clone();
     let tokenizer = training::find_tokenizer(config, Some(&source), dir, rendezvous)?;
+    let tokenizer = tokenizer.map(Tokenizer::with_chat_template);
     fit::check_seq_len(config.train.seq_len, &model)?;
+    let vocabulary = training::vocabulary(config, Some(&source), &start);
     let open = |split| {
         let data = PreparedFolder::open(dir, split)?;
-        fit::check(dir, &data, Kind::Preference, &model, tokenizer.as_deref())?;
+        fit::check(
+            dir,
+            &data,
+            Kind::Preference,
+            (&model, vocabulary),
+            tokenizer.as_ref(),
+        )?;
         pairs(config, &model, data, split)
     };
     let (train, val) = (open(Split::Train)?, open(Split::Val)?);
@@ -55,7 +63,7 @@ fn check<'a>(
         system_prompt: config.sft.system_prompt.clone(),
     };
     let longest = model.max_seq_len;
-    training::check_samples(&config.generate, tokenizer.as_deref(), &prompts, longest)?;
+    training::check_samples(&config.generate, tokenizer.as_ref(), &prompts, longest)?;
     let checkpoints = training::checkpoints(&folder, &start)?;
     let reference = ReferenceModel::choose(request, &model, &checkpoints, rendezvous)?;
     let batch = batch_plan(config, rendezvous.launch().world_size)?;
@@ -66,7 +74,8 @@ fn check<'a>(
         base: Some(source.base_name().to_owned()),
         reference: reference.record().cloned(),
         model,
-        tokenizer,
+        special: training::special_tokens(tokenizer.as_ref(), Some(&source)),
+        tokenizer: tokenizer.map(Arc::new),
         prompts,
         train: Arc::new(train),
         val: Arc::new(val),

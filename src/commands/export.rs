@@ -4,7 +4,6 @@ use super::Output;
 use crate::bad_request;
 use crate::storage::create_dir_all;
 use crate::tokenizer::Tokenizer;
-use crate::weights::hf::SpecialTokens;
 use crate::weights::{Adapter, Pretrained, hf, meta, peft};
 use anyhow::Result;
 use serde_json::json;
@@ -104,7 +103,7 @@ fn write_model(
     create_dir_all(out)?;
     match request.format {
         Format::HuggingFace => {
-            let special = tokenizer.map_or_else(SpecialTokens::default, SpecialTokens::of);
+            let special = pretrained.special_tokens(tokenizer);
             hf::save(out, &store, config, &special, kind)
         }
         Format::Meta => meta::save(out, &store, config, kind),

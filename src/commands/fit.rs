@@ -5,10 +5,32 @@ use crate::config::ModelConfig;
 use crate::data::PreparedFolder;
 use crate::data::manifest::Kind;
 use crate::tokenizer::Tokenizer;
+use crate::weights::Pretrained;
 use anyhow::Result;
 use std::path::Path;
 
-/// Refuses data of another kind, from another tokenizer, or with more tokens than the model knows.
+/// What the model's vocabulary says of the data's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vocabulary {
+    /// It is that or larger: the tokenizers are compared, or there are no weights yet.
+    Padded,
+    /// It is all that there is to compare: weights without a tokenizer.
+    Exact,
+}
+
+impl Vocabulary {
+    /// Of the weights that a run starts from, if it does; `named` says whether the user named a tokenizer for them.
+    #[must_use]
+    pub fn of(weights: Option<&Pretrained>, named: bool) -> Self {
+        match weights {
+            Some(weights) if !named && weights.tokenizer_folder().is_none() => Self::Exact,
+            _ => Self::Padded,
+        }
+    }
+}
+
+/// Refuses data of another kind, from another tokenizer, or with more tokens than the model knows; for weights without a
+/// tokenizer, any other number of tokens.
 ///
 /// # Errors
 /// A bad request that names both.
@@ -16,12 +38,12 @@ pub fn check(
     dir: &Path,
     data: &PreparedFolder,
     kind: Kind,
-    model: &ModelConfig,
+    (model, vocabulary): (&ModelConfig, Vocabulary),
     tokenizer: Option<&Tokenizer>,
 ) -> Result<()> {
     check_kind(dir, data, kind)?;
     check_tokenizer(dir, data, tokenizer)?;
-    check_vocabulary(dir, data, model)
+    check_vocabulary(dir, data, model, vocabulary)
 }
 
 /// Refuses data of another kind.
@@ -38,13 +60,18 @@ pub fn check_kind(dir: &Path, data: &PreparedFolder, kind: Kind) -> Result<()> {
         Kind::Instruct => ("conversations", "sft"),
         Kind::Preference => ("pairs of answers", "dpo"),
     };
+    let on = match held {
+        Kind::Pretrain => " (distill: distill.on=\"pretrain\")",
+        Kind::Instruct => " (distill: distill.on=\"instruct\")",
+        Kind::Preference => "",
+    };
     let wanted = match kind {
         Kind::Pretrain => "pretrain",
         Kind::Instruct => "instruct",
         Kind::Preference => "preference",
     };
     Err(bad_request!(
-        "{}: holds {what}; train on it with `llama-train {verb}`, or prepare other data with `llama-train prep-data \
+        "{}: holds {what}; train on it with `llama-train {verb}`{on}, or prepare other data with `llama-train prep-data \
          {wanted}`",
         dir.display()
     ))
@@ -62,9 +89,10 @@ pub fn check_tokenizer(
     match (data.tokenizer_fingerprint(), tokenizer) {
         (Some(of_data), Some(tokenizer)) if of_data != tokenizer.fingerprint() => {
             Err(bad_request!(
-                "{}: the data was made with another tokenizer (fingerprint {of_data}, the model's is {}); prepare the data \
-                 again with --tokenizer set to the model's",
+                "{}: the data was made with another tokenizer (fingerprint {:.12}.., the model's is {:.12}..); prepare the \
+                 data again with --tokenizer set to the model's",
                 dir.display(),
+                of_data,
                 tokenizer.fingerprint()
             ))
         }
@@ -72,14 +100,22 @@ pub fn check_tokenizer(
     }
 }
 
-fn check_vocabulary(dir: &Path, data: &PreparedFolder, model: &ModelConfig) -> Result<()> {
+fn check_vocabulary(
+    dir: &Path,
+    data: &PreparedFolder,
+    model: &ModelConfig,
+    vocabulary: Vocabulary,
+) -> Result<()> {
+    let known = model.vocab_size.unsigned_abs();
     match data.vocab_size() {
-        Some(size) if size > model.vocab_size.unsigned_abs() => Err(bad_request!(
-            "{}: the data has a vocabulary of {size}, the model one of {}; prepare the data with the model's tokenizer, \
+        Some(size) if size > known || (vocabulary == Vocabulary::Exact && size != known) => {
+            Err(bad_request!(
+                "{}: the data has a vocabulary of {size}, the model one of {}; prepare the data with the model's tokenizer, \
              or set model.vocab_size",
-            dir.display(),
-            model.vocab_size
-        )),
+                dir.display(),
+                model.vocab_size
+            ))
+        }
         _ => Ok(()),
     }
 }

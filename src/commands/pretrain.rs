@@ -48,13 +48,20 @@ pub(super) fn parts<'a, D: Dataset>(
     };
     let train = data.as_ref().map(|(train, _)| train);
     let tokenizer = training::find_tokenizer(config, source.as_ref(), &dir, rendezvous)?;
-    let model = shape(config, source.as_ref(), train, tokenizer.as_deref())?;
+    let model = shape(config, source.as_ref(), train, tokenizer.as_ref())?;
     fit::check_seq_len(config.train.seq_len, &model)?;
     if let Some(train) = train {
-        fit::check(&dir, train, Kind::Pretrain, &model, tokenizer.as_deref())?;
+        let vocabulary = training::vocabulary(config, source.as_ref(), &start);
+        fit::check(
+            &dir,
+            train,
+            Kind::Pretrain,
+            (&model, vocabulary),
+            tokenizer.as_ref(),
+        )?;
         training::check_samples(
             &config.generate,
-            tokenizer.as_deref(),
+            tokenizer.as_ref(),
             &PromptStyle::Text,
             model.max_seq_len,
         )?;
@@ -68,7 +75,8 @@ pub(super) fn parts<'a, D: Dataset>(
         init_from: training::init_from(config),
         base: source.as_ref().map(|source| source.base_name().to_owned()),
         reference: None,
-        tokenizer,
+        special: training::special_tokens(tokenizer.as_ref(), source.as_ref()),
+        tokenizer: tokenizer.map(Arc::new),
         prompts: PromptStyle::Text,
         train: Arc::new(wrap(train)),
         val: Arc::new(wrap(val)),

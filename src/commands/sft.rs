@@ -9,7 +9,7 @@ use crate::data::manifest::Kind;
 use crate::data::{Dataset, InstructDataset, PreparedFolder, RowLayout, Split};
 use crate::dist::Rendezvous;
 use crate::objective::CausalLm;
-use crate::tokenizer::PromptStyle;
+use crate::tokenizer::{PromptStyle, Tokenizer};
 use crate::train::{BatchPlan, Parts, RunPlan};
 use anyhow::Result;
 use std::convert::identity;
@@ -59,17 +59,25 @@ pub(super) fn parts<'a, D: Dataset>(
     };
     let source = source.as_ref();
     let tokenizer = training::find_tokenizer(config, source, dir, rendezvous)?;
+    let tokenizer = tokenizer.map(Tokenizer::with_chat_template);
     let open = |split| PreparedFolder::open(dir, split);
     let (train, val) = (open(Split::Train)?, open(Split::Val)?);
-    let model = shape(config, source, Some(&train), tokenizer.as_deref())?;
+    let model = shape(config, source, Some(&train), tokenizer.as_ref())?;
     fit::check_seq_len(config.train.seq_len, &model)?;
-    fit::check(dir, &train, Kind::Instruct, &model, tokenizer.as_deref())?;
+    let vocabulary = training::vocabulary(config, source, &start);
+    fit::check(
+        dir,
+        &train,
+        Kind::Instruct,
+        (&model, vocabulary),
+        tokenizer.as_ref(),
+    )?;
     let (train, val) = both_splits(config, &model, train, val)?;
     let prompts = PromptStyle::Chat {
         system_prompt: config.sft.system_prompt.clone(),
     };
     let longest = model.max_seq_len;
-    training::check_samples(&config.generate, tokenizer.as_deref(), &prompts, longest)?;
+    training::check_samples(&config.generate, tokenizer.as_ref(), &prompts, longest)?;
     let batch = batch_plan(config, rendezvous.launch().world_size)?;
     let plan = RunPlan::new(&model, &batch, train.len(), config.train.max_steps);
     Ok(Parts {
@@ -78,7 +86,8 @@ pub(super) fn parts<'a, D: Dataset>(
         base: source.map(|source| source.base_name().to_owned()),
         reference: None,
         model,
-        tokenizer,
+        special: training::special_tokens(tokenizer.as_ref(), source),
+        tokenizer: tokenizer.map(Arc::new),
         prompts,
         train: Arc::new(wrap(train)),
         val: Arc::new(wrap(val)),

@@ -6,6 +6,7 @@ use crate::train::{Stopped, Summary, TrainState};
 use anyhow::Result;
 use serde_json::json;
 use std::fmt::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The contract's JSON object, and the same in words with what to try next.
@@ -61,9 +62,9 @@ pub(super) fn output(
 
 /// The newest one; a run that was finished already has saved none now.
 fn checkpoint(run_dir: &Path, summary: &Summary) -> Option<PathBuf> {
-    let latest = run_dir.join("checkpoints/latest");
-    let saved = summary.checkpoint.clone();
-    saved.or(latest.exists().then_some(latest))
+    let folder = run_dir.join("checkpoints");
+    let newest = || Some(folder.join(fs::read_link(folder.join("latest")).ok()?));
+    summary.checkpoint.clone().or_else(newest)
 }
 
 /// What to do now; a command that works when pasted, as it names this program as it was started.
@@ -73,7 +74,7 @@ fn next_step(stopped: Stopped, checkpoint: &Path, prompts: &PromptStyle) -> Stri
     }
     let program = std::env::args().next();
     let how = match prompts {
-        PromptStyle::Text => "--prompt 'def '",
+        PromptStyle::Text => "--prompt 'TEXT'",
         PromptStyle::Chat { .. } => "--chat --interactive",
     };
     format!(

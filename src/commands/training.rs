@@ -1,5 +1,6 @@
 //! What the training verbs share: their request, what they look up before a device is touched, and their summary.
 
+use super::fit::Vocabulary;
 use super::history::{self, End, Event, Start as Started};
 use super::{Output, benchmarks, report, sinks, summary, wandb};
 use crate::bad_request;
@@ -15,9 +16,9 @@ use crate::tokenizer::{self, PromptStyle, Tokenizer};
 use crate::torch;
 use crate::train::{Parts, RunFolder, RunPlan, Start, Summary, prepare_device};
 use crate::weights::Pretrained;
+use crate::weights::hf::SpecialTokens;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use tch::Device;
 
 /// A training verb's request.
@@ -129,7 +130,7 @@ pub fn find_tokenizer(
     model: Option<&Pretrained>,
     data: &Path,
     rendezvous: &Rendezvous,
-) -> Result<Option<Arc<Tokenizer>>> {
+) -> Result<Option<Tokenizer>> {
     let beside = |dir: &Path| tokenizer::is_in(dir).then(|| dir.to_owned());
     let path = config.tokenizer.path.as_ref();
     let fetch = |path| rendezvous.rank_zero_first("tokenizer", || hub::tokenizer_dir(path));
@@ -137,8 +138,24 @@ pub fn find_tokenizer(
     let path = path
         .or_else(|| model?.tokenizer_folder().map(Path::to_owned))
         .or_else(|| beside(data));
-    path.map(|path| Ok(Arc::new(Tokenizer::load(&path)?)))
-        .transpose()
+    path.map(|path| Tokenizer::load(&path)).transpose()
+}
+
+/// The ids that begin and end a text, which whoever opens a checkpoint looks for.
+pub fn special_tokens(
+    tokenizer: Option<&Tokenizer>,
+    weights: Option<&Pretrained>,
+) -> SpecialTokens {
+    match weights {
+        Some(weights) => weights.special_tokens(tokenizer),
+        None => tokenizer.map_or_else(SpecialTokens::default, SpecialTokens::of),
+    }
+}
+
+/// How the data's vocabulary is held against the weights'. A resumed run's has been, when it began.
+pub fn vocabulary(config: &Config, weights: Option<&Pretrained>, start: &Start) -> Vocabulary {
+    let weights = weights.filter(|_| *start == Start::Fresh);
+    Vocabulary::of(weights, config.tokenizer.path.is_some())
 }
 
 /// Holds the samples that are wanted during training against what the model reads.
@@ -216,24 +233,33 @@ where
     O: Objective<Batch = D::Batch>,
     D: Dataset,
 {
-    let benchmarks = benchmarks::find_due(&request.config.eval)?;
+    let is_first = rendezvous.launch().rank == 0;
+    let config = parts.resolved_config();
+    if is_first {
+        tell_passed_over(&parts);
+    }
+    let parts = Parts {
+        config: &config,
+        ..parts
+    };
+    check_course(request, &parts.plan)?;
+    let benchmarks = benchmarks::find_due(&config.eval)?;
     if request.dry_run {
         return dry_run_output(&parts.plan);
     }
     let benchmarks = benchmarks::load_for(&parts, &benchmarks, &rendezvous)?;
-    let is_first = rendezvous.launch().rank == 0;
     let reporting = sinks::reporting(request, rendezvous.launch())?;
     rendezvous.rank_zero_first("wandb key", || reporting.check())?;
     let device = prepare_device(&parts.config.run, &parts.config.train, rendezvous.launch())?;
     let (folder, prompts) = (parts.folder.clone(), parts.prompts.clone());
     let plan = parts.plan.clone();
-    open_folder(&folder, request, &rendezvous)?;
+    open_folder(&folder, &config, &rendezvous)?;
     log::info!("{}", parts.plan);
-    let run = wandb::describe(&request.config, &parts.plan);
+    let run = wandb::describe(&config, &parts.plan);
     let group = rendezvous.group(device)?;
     let objective = torch::catch(|| objective(&parts, device, group.as_ref()))?;
     let mut trainer = parts.assemble(objective, device, group)?;
-    let periodic = benchmarks::periodic(&request.config.eval, benchmarks, device);
+    let periodic = benchmarks::periodic(&config.eval, benchmarks, device);
     trainer.evaluators.push(Box::new(periodic));
     if is_first {
         let step = trainer.state.step;
@@ -257,16 +283,49 @@ where
     output
 }
 
+/// Holds the steps that are named against the run's.
+fn check_course(request: &TrainingRequest, plan: &RunPlan) -> Result<()> {
+    let (config, last) = (&request.config, plan.max_steps);
+    let is_known = last > 0; // else the data is still to be prepared
+    match request.start_step {
+        Some(step) if is_known && step >= last => {
+            return Err(bad_request!(
+                "the run would begin at step {step} (--start-step, or the checkpoint's own) and ends at step {last}: \
+                 nothing is left to train; raise train.max_steps, or give another --start-step"
+            ));
+        }
+        _ => {}
+    }
+    let warmup = config.optim.warmup_steps;
+    if is_known && warmup >= last {
+        log::warn!(
+            "optim.warmup_steps: the run's {last} steps end before {warmup} of warm-up; optim.max_lr is not reached"
+        );
+    }
+    if request.reset_optimizer && request.resume.is_none() && request.start_step.is_none() {
+        log::warn!("--reset-optimizer: without --resume there is nothing to reset");
+    }
+    if config.generate.every > 0 && config.generate.prompts.is_empty() {
+        log::warn!("generate.every: there are no generate.prompts, so no samples");
+    }
+    Ok(())
+}
+
+/// Weights have a shape; what `[model]` says otherwise does not count.
+fn tell_passed_over<D>(parts: &Parts<'_, D>) {
+    for (field, of_weights) in parts.config.model.passed_over(&parts.model) {
+        log::warn!(
+            "model.{field} is passed over: the weights that the run goes on from have {of_weights}"
+        );
+    }
+}
+
 /// Rank 0 makes the folder; the log lines of all go there from now on.
-fn open_folder(
-    folder: &RunFolder,
-    request: &TrainingRequest,
-    rendezvous: &Rendezvous,
-) -> Result<()> {
+fn open_folder(folder: &RunFolder, config: &Config, rendezvous: &Rendezvous) -> Result<()> {
     let is_first = rendezvous.launch().rank == 0;
     rendezvous.rank_zero_first("run folder", || {
         if is_first {
-            folder.create(&request.config.to_toml())?;
+            folder.create(&config.to_toml())?;
         }
         logging::tee_into(&folder.log())
     })

@@ -26,8 +26,12 @@ pub fn machine_variable(name: &str) -> Option<String> {
 }
 
 /// The settings of the env file (by default `.env`, if it is there), then those of the process, in rising strength; in
-/// each, our own names are stronger than the original's. An empty value is as good as none.
-pub(super) fn read(env_file: Option<&Path>, purpose: Purpose) -> Result<Vec<Variable>> {
+/// each, our own names are stronger than the original's. An empty value is as good as none. Beside them what contradicts
+/// the verb, if anything does.
+pub(super) fn read(
+    env_file: Option<&Path>,
+    purpose: Purpose,
+) -> Result<(Vec<Variable>, Option<String>)> {
     let file = match env_file {
         Some(path) => read_file(path)?,
         None if Path::new(".env").is_file() => read_file(Path::new(".env"))?,
@@ -37,14 +41,14 @@ pub(super) fn read(env_file: Option<&Path>, purpose: Purpose) -> Result<Vec<Vari
         .iter()
         .map(|named| (named.name.clone(), named.value.clone()));
     *ENV_FILE.lock().unwrap_or_else(PoisonError::into_inner) = of_file.collect();
-    let mut originals = Originals::new(purpose);
+    let sources = [file, read_process()];
+    let originals = Originals::new(purpose, &sources);
     let mut variables = Vec::new();
-    for source in [file, read_process()] {
-        variables.extend(originals.take(&source));
+    for source in &sources {
+        variables.extend(originals.set_by(source));
         variables.extend(source.iter().filter_map(Named::own));
     }
-    originals.check_purpose()?;
-    Ok(variables)
+    Ok((variables, originals.contradiction()))
 }
 
 fn read_process() -> Vec<Named> {
@@ -89,10 +93,11 @@ fn with_quotes(line: &str) -> String {
     else {
         return line.to_owned();
     };
-    let needs_quotes = |c: char| c.is_whitespace() || c == '\'' || c == '"';
+    let needs_quotes = |c: char| c.is_whitespace() || matches!(c, '\'' | '"');
     let comment = value.find(" #").or_else(|| value.find("\t#"));
     let plain = value[..comment.unwrap_or(value.len())].trim();
-    if plain.starts_with(['\'', '"']) || !plain.contains(needs_quotes) {
+    let is_plain_dollar = plain.contains('$') && !plain.contains("${"); // Python's replaces ${NAME} alone
+    if plain.starts_with(['\'', '"']) || !(plain.contains(needs_quotes) || is_plain_dollar) {
         return line.to_owned();
     }
     match plain.contains('\'') {

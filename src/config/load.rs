@@ -50,7 +50,10 @@ impl Config {
         if let Some(path) = &sources.file {
             loader.read_toml(path)?;
         }
-        for variable in environment::read(sources.env_file.as_deref(), sources.purpose)? {
+        let (variables, contradiction) =
+            environment::read(sources.env_file.as_deref(), sources.purpose)?;
+        loader.problems.extend(contradiction);
+        for variable in variables {
             loader.take_variable(variable);
         }
         for Assignment { origin, key, value } in &sources.assignments {
@@ -158,7 +161,11 @@ impl Loader {
         };
         let known: Vec<&str> = section.keys().iter().map(|known| known.name).collect();
         if !known.contains(&key) {
-            return Err(format!("unknown key {path}{}", did_you_mean(key, known)));
+            let hint = match did_you_mean(key, known.iter().copied()) {
+                hint if hint.is_empty() => format!("; [{table}] has {}", known.join(", ")),
+                hint => hint,
+            };
+            return Err(format!("unknown key {path}{hint}"));
         }
         section
             .set(key, value)

@@ -4,9 +4,8 @@
 use super::original_names::Form::{self, HubName, Text};
 use super::original_names::{ALIASES, OF_PREPARATION, OF_TRAINING, is_on};
 use super::variable::{Named, Variable};
-use crate::bad_request;
-use anyhow::Result;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// What a configuration is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,29 +29,28 @@ pub enum Purpose {
     Other,
 }
 
-/// The variables met so far; a later source is stronger.
+/// The variables of all sources; a later one is stronger.
 pub(super) struct Originals {
     purpose: Purpose,
     seen: BTreeMap<String, Named>,
 }
 
 impl Originals {
-    pub(super) fn new(purpose: Purpose) -> Self {
+    pub(super) fn new(purpose: Purpose, sources: &[Vec<Named>]) -> Self {
+        let named = sources.iter().flatten();
+        let seen = named.map(|named| (named.name.to_uppercase(), named.clone()));
         Self {
             purpose,
-            seen: BTreeMap::new(),
+            seen: seen.collect(),
         }
     }
 
     /// What the variables of one source set.
-    pub(super) fn take(&mut self, source: &[Named]) -> Vec<Variable> {
+    pub(super) fn set_by(&self, source: &[Named]) -> Vec<Variable> {
         let names: Vec<String> = source
             .iter()
             .map(|named| named.name.to_uppercase())
             .collect();
-        for (name, named) in names.iter().zip(source) {
-            self.seen.insert(name.clone(), named.clone());
-        }
         let mut variables = Vec::new();
         for (name, named) in names.iter().zip(source) {
             if let Some((form, key)) = self.meaning(name) {
@@ -76,6 +74,9 @@ impl Originals {
         let is_named = |wanted: &str| names.iter().any(|name| name == wanted);
         if is_named("TOTAL_BATCH_SIZE") || is_named("MAX_SEQ_LEN") {
             variables.extend(self.pairs());
+        }
+        if is_named("HELLASWAG_EVERY_X_STEPS") {
+            variables.extend(self.hellaswag());
         }
         if is_named("IS_INSTRUCT_TRAINING") {
             variables.extend(self.distilled_on());
@@ -101,8 +102,13 @@ impl Originals {
         } else {
             &OF_TRAINING
         };
-        if self.purpose == Purpose::Dpo && name == "TOTAL_BATCH_SIZE" {
-            return None; // see `pairs`
+        let passed_over = match name {
+            "TOTAL_BATCH_SIZE" => self.purpose == Purpose::Dpo, // see `pairs`
+            "HELLASWAG_EVERY_X_STEPS" => self.tunes(), // the original scores in pretraining alone
+            _ => false,
+        };
+        if passed_over {
+            return None;
         }
         let general = || Some(name.replacen(self.stage()?, "*", 1));
         find(&ALIASES, name).or_else(|| find(of_stage, &general()?))
@@ -111,6 +117,19 @@ impl Originals {
     fn prepares(&self) -> bool {
         use Purpose::{PrepInstruct, PrepPreference, PrepPretrain};
         matches!(self.purpose, PrepPretrain | PrepInstruct | PrepPreference)
+    }
+
+    fn tunes(&self) -> bool {
+        matches!(self.purpose, Purpose::Sft | Purpose::Dpo | Purpose::Distill)
+    }
+
+    /// The original scores HellaSwag where its items are, and nothing else.
+    fn hellaswag(&self) -> Option<Variable> {
+        let every = self.seen.get("HELLASWAG_EVERY_X_STEPS")?;
+        let folder = self.seen.get("HELLASWAG_PATH")?;
+        let items = Path::new(&folder.value).join("hellaswag_val.jsonl");
+        let is_meant = self.purpose == Purpose::Pretrain && items.is_file();
+        is_meant.then(|| every.sets("eval.tasks", Ok("[\"hellaswag\"]".to_owned())))
     }
 
     /// The stage in the variables' names that this verb listens to.
@@ -189,11 +208,8 @@ impl Originals {
         Some(path.sets("tokenizer.path", form.toml(&path.value)))
     }
 
-    /// Holds the three switches of the original against the verb.
-    ///
-    /// # Errors
-    /// A bad request that names the right verb.
-    pub(super) fn check_purpose(&self) -> Result<()> {
+    /// What the three switches of the original have against the verb: the right one is named.
+    pub(super) fn contradiction(&self) -> Option<String> {
         const SWITCHES: [(&str, Purpose, &str); 3] = [
             ("IS_DPO_TRAINING", Purpose::Dpo, "dpo"),
             ("IS_MODEL_DISTILLATION", Purpose::Distill, "distill"),
@@ -201,28 +217,27 @@ impl Originals {
         ];
         use Purpose::{Distill, Dpo, Pretrain, Sft};
         if !matches!(self.purpose, Pretrain | Sft | Dpo | Distill) {
-            return Ok(());
+            return None;
         }
         if let Some((name, right, verb)) = SWITCHES.iter().find(|(name, ..)| self.is_set(name)) {
-            return match self.seen.get(*name) {
-                Some(named) if *right != self.purpose => Err(bad_request!(
-                    "{}: {name}={} asks for `llama-train {verb}`; use that verb, or take the variable away",
-                    named.origin,
-                    named.value
-                )),
-                _ => Ok(()),
-            };
+            let named = self.seen.get(*name)?;
+            return (*right != self.purpose).then(|| asks_for(named, verb));
         }
         let own = SWITCHES
             .iter()
             .find(|(_, purpose, _)| *purpose == self.purpose);
-        match own.and_then(|(name, ..)| Some((name, self.seen.get(*name)?))) {
-            Some((name, named)) => Err(bad_request!(
-                "{}: {name}={} asks for `llama-train pretrain`; use that verb, or take the variable away",
-                named.origin,
-                named.value
-            )),
-            None => Ok(()),
-        }
+        let off = own.and_then(|(name, ..)| self.seen.get(*name));
+        off.map(|named| asks_for(named, "pretrain"))
     }
+}
+
+fn asks_for(named: &Named, verb: &str) -> String {
+    let Named {
+        name,
+        value,
+        origin,
+    } = named;
+    format!(
+        "{origin}: {name}={value} asks for `llama-train {verb}`; use that verb, or take the variable away"
+    )
 }

@@ -43,6 +43,42 @@ impl ModelSection {
         }
     }
 
+    /// Fills in every field from a shape.
+    pub fn describe(&mut self, shape: &ModelConfig) {
+        let shape = shape.clone();
+        *self = Self {
+            preset: self.preset.take(),
+            init_from: self.init_from.take(),
+            dim: Some(shape.dim),
+            n_layers: Some(shape.n_layers),
+            n_heads: Some(shape.n_heads),
+            n_kv_heads: Some(shape.n_kv_heads),
+            vocab_size: Some(shape.vocab_size),
+            multiple_of: None,
+            ffn_dim_multiplier: None,
+            ffn_hidden_dim: Some(shape.ffn_hidden_dim),
+            norm_eps: Some(shape.norm_eps),
+            rope_theta: Some(shape.rope_theta),
+            rope_scaling: shape.rope_scaling,
+            max_seq_len: Some(shape.max_seq_len),
+            tie_embeddings: Some(shape.tie_embeddings),
+        };
+    }
+
+    /// Fields that a shape, which weights have, contradicts: each as `dim = 32` with the shape's value.
+    #[must_use]
+    pub fn passed_over(&self, shape: &ModelConfig) -> Vec<(String, String)> {
+        let mut described = self.clone();
+        described.describe(shape);
+        let table = |section: &Self| toml::Table::try_from(section).unwrap_or_default();
+        let (given, described) = (table(self), table(&described));
+        let differs = |(key, value): (&String, &toml::Value)| {
+            let of_shape = described.get(key).filter(|of_shape| *of_shape != value)?;
+            Some((format!("{key} = {value}"), of_shape.to_string()))
+        };
+        given.iter().filter_map(differs).collect()
+    }
+
     /// What fields default to where no preset says it; those without a default must be given.
     fn base_without_preset(&self, vocab_size: Option<i64>, seq_len: i64) -> Result<ModelConfig> {
         let required = [
@@ -199,5 +235,21 @@ mod tests {
         );
         assert_eq!(shape.ffn_hidden_dim, 8192);
         assert!(shape.tie_embeddings);
+    }
+
+    #[test]
+    fn a_described_section_resolves_to_the_shape() {
+        let shape = super::super::preset("llama3.1-8b").unwrap();
+        let given = ModelSection {
+            dim: Some(32),
+            n_layers: Some(32),
+            ..ModelSection::default()
+        };
+        let mut described = given.clone();
+        described.describe(&shape);
+        assert_eq!(described.resolve(None, 64).unwrap(), shape);
+        assert!(described.passed_over(&shape).is_empty());
+        let passed_over = [("dim = 32".to_owned(), "4096".to_owned())];
+        assert_eq!(given.passed_over(&shape), passed_over);
     }
 }

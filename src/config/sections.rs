@@ -204,6 +204,14 @@ section! {
     }
 }
 
+impl OptimConfig {
+    /// `min_lr`, or its default.
+    #[must_use]
+    pub fn final_lr(&self) -> f64 {
+        self.min_lr.unwrap_or(self.max_lr / 10.0)
+    }
+}
+
 section! {
     /// Validation and early stopping.
     ValidateConfig in "validate" {

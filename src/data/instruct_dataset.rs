@@ -49,7 +49,7 @@ impl Example {
 
 impl InstructDataset {
     /// Rows of at most `seq_len` tokens over the shards' examples, for a model of `vocab_size` tokens. Examples of fewer
-    /// than two tokens predict nothing and are passed over.
+    /// than two tokens predict nothing and are passed over, as are those whose answers are all cut off.
     ///
     /// # Errors
     /// A bad request when an example is too long and that is to be refused.
@@ -73,7 +73,8 @@ impl InstructDataset {
                     OnTooLong::Drop => continue,
                     OnTooLong::Error => return Err(refusal(file, number, seq_len)),
                 };
-                if tokens >= 2 {
+                let is_cut = tokens < length;
+                if tokens >= 2 && !(is_cut && file.has_no_target(number, tokens as usize)) {
                     examples.push(Example {
                         shard: shard as u32,
                         number: number as u32,

@@ -65,6 +65,13 @@ impl InstructShard {
         self.offsets[example + 1] - self.offsets[example]
     }
 
+    /// Whether none of the first `count` tokens of an example is to be predicted; the first of all never is.
+    #[must_use]
+    pub fn has_no_target(&self, example: usize, count: usize) -> bool {
+        let mask = self.mask.read(self.offsets[example], count);
+        mask.iter().skip(1).all(|&trained| trained == 0)
+    }
+
     /// The first `count` tokens of an example, and for each whether it is trained on (1).
     #[must_use]
     pub fn read(&self, example: usize, count: usize) -> (Vec<i64>, Vec<i64>) {

@@ -142,9 +142,17 @@ impl PreparedFolder {
 }
 
 fn open_listed(dir: &Path, manifest: &Manifest, split: Split) -> Result<Vec<Shard>> {
-    let open = |entry: &ShardEntry| Shard::open(&dir.join(&entry.file), Some(entry));
-    let entries = manifest.split(split).shards;
-    Ok(entries.iter().map(open).collect::<Result<_, _>>()?)
+    let open = |entry: &ShardEntry| {
+        let path = dir.join(&entry.file);
+        if !path.exists() {
+            return Err(crate::bad_request!(
+                "{}: this shard, which the manifest lists, is not there; prepare the folder again",
+                path.display()
+            ));
+        }
+        Ok(Shard::open(&path, Some(entry))?)
+    };
+    manifest.split(split).shards.iter().map(open).collect()
 }
 
 fn open_found(dir: &Path, split: Split) -> Result<Vec<Shard>> {

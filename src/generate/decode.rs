@@ -120,7 +120,7 @@ pub fn tokens_needed(prompts: &[Vec<u32>], max_new_tokens: usize, max_seq_len: i
     if needed > max_seq_len {
         return Err(bad_request!(
             "a prompt of {longest} tokens and generate.max_new_tokens = {max_new_tokens} make {needed}; the model reads \
-             at most {max_seq_len} (max_seq_len)"
+             at most {max_seq_len} (max_seq_len): shorten the prompt, or lower --max-new-tokens"
         ));
     }
     Ok(needed)

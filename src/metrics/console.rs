@@ -3,7 +3,8 @@
 use super::{MetricSink, Record, Sample, Split};
 use crate::logging;
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
+use std::fmt;
 use std::time::{Duration, Instant};
 
 /// Time between plain lines of training steps.
@@ -21,8 +22,14 @@ impl ConsoleSink {
     /// For a run that stands at `step` of `max_steps`.
     #[must_use]
     pub fn new(step: u64, max_steps: u64) -> Self {
-        let style = ProgressStyle::with_template("{pos}/{len} {wide_bar} {msg}  {eta} left")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let left = move |state: &ProgressState, text: &mut dyn fmt::Write| {
+            if state.pos() > step {
+                let _ = write!(text, "{:#} left", HumanDuration(state.eta())); // before that nobody knows
+            }
+        };
+        let style = ProgressStyle::with_template("{pos}/{len} {wide_bar} {msg}  {left}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .with_key("left", left);
         let bar = logging::progress().add(ProgressBar::new(max_steps).with_style(style));
         bar.set_position(step);
         bar.reset_eta();

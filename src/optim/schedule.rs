@@ -21,7 +21,7 @@ impl Schedule {
         Self {
             kind: config.schedule,
             max_lr: config.max_lr,
-            min_lr: config.min_lr.unwrap_or(config.max_lr / 10.0),
+            min_lr: config.final_lr(),
             warmup_steps: config.warmup_steps,
             decay_fraction: config.decay_fraction,
             max_steps,

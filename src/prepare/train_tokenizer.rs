@@ -43,6 +43,11 @@ type ByteLevelBpe = TokenizerImpl<
 /// A bad request when the bytes and special tokens alone are more.
 pub fn check_vocab_size(vocab_size: usize) -> Result<()> {
     let least = 256 + llama3::SPECIAL_TOKENS.len();
+    if vocab_size == 0 {
+        return Err(crate::bad_request!(
+            "how large is the vocabulary to be? Say so with --vocab-size (prepare.vocab_size), {least} or more"
+        ));
+    }
     if vocab_size < least {
         return Err(crate::bad_request!(
             "a vocabulary of {vocab_size} is too small: the bytes and special tokens alone are {least} (--vocab-size, \

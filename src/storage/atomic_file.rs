@@ -147,9 +147,14 @@ impl Drop for AtomicFile {
 /// Those of the library, or when the disk is full or fails; nothing is left behind then.
 pub fn write_atomically(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let temporary = temporary(path);
-    let written = write(&temporary)
-        .and_then(|()| Ok(File::open(&temporary)?.sync_all()?))
-        .and_then(|()| Ok(fs::rename(&temporary, path)?));
+    let write = || -> Result<()> {
+        let permissions = File::create(&temporary)?.metadata()?.permissions(); // those of any new file
+        write(&temporary)?;
+        let file = File::open(&temporary)?;
+        file.set_permissions(permissions)?; // some libraries let nobody else read theirs
+        Ok(file.sync_all()?)
+    };
+    let written = write().and_then(|()| Ok(fs::rename(&temporary, path)?));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }

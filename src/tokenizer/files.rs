@@ -161,6 +161,14 @@ impl TokenizerFiles {
         text.map(str::to_owned)
     }
 
+    /// Adds a template where the files have none.
+    pub(super) fn add_chat_template(&mut self, template: &str) {
+        if self.chat_template().is_none() {
+            self.companions
+                .push((TEMPLATE, template.as_bytes().to_vec()));
+        }
+    }
+
     /// The ids that `generation_config.json` stops at.
     pub(super) fn generation_eos(&self) -> &[u32] {
         &self.generation_eos

@@ -11,7 +11,7 @@ use crate::optim::{AdamW, param_groups};
 use crate::torch;
 use crate::weights::{self, Pretrained};
 use anyhow::Result;
-use indicatif::HumanBytes;
+use indicatif::{HumanBytes, HumanCount};
 use std::rc::Rc;
 use tch::{Device, Kind, Tensor, nn};
 
@@ -36,7 +36,10 @@ impl<D: Dataset> Parts<'_, D> {
             let trained = store.trainable_variables();
             let trained = trained.iter().filter(|weight| weight.requires_grad());
             let trained: usize = trained.map(Tensor::numel).sum();
-            log::info!("lora    {trained} parameters are trained");
+            log::info!(
+                "lora    {} parameters are trained",
+                HumanCount(trained as u64)
+            );
         }
         Ok((store, model))
     }
@@ -103,6 +106,7 @@ impl<D: Dataset> Parts<'_, D> {
         let identity = RunIdentity {
             model: self.model.clone(),
             tokenizer: self.tokenizer.clone(),
+            special: self.special.clone(),
             adapter: self.lora().map(|options| AdapterIdentity {
                 options,
                 base: self.base.clone().unwrap_or_default(),

@@ -18,6 +18,7 @@ use crate::optim::{AdamW, Schedule};
 use crate::tokenizer::{PromptStyle, Tokenizer};
 use crate::torch;
 use crate::weights::ModelRecord;
+use crate::weights::hf::SpecialTokens;
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,6 +40,8 @@ pub struct Parts<'a, D> {
     pub reference: Option<ModelRecord>,
     /// The model's tokenizer.
     pub tokenizer: Option<Arc<Tokenizer>>,
+    /// The ids that begin and end a text.
+    pub special: SpecialTokens,
     /// How it puts prompts of samples.
     pub prompts: PromptStyle,
     /// Data to train on.
@@ -60,6 +63,15 @@ pub struct Parts<'a, D> {
 }
 
 impl<D: Dataset> Parts<'_, D> {
+    /// The configuration with what it leaves to the weights, the data and other keys filled in.
+    #[must_use]
+    pub fn resolved_config(&self) -> Config {
+        let mut config = self.config.clone();
+        config.model.describe(&self.model);
+        config.optim.min_lr = Some(config.optim.final_lr());
+        config
+    }
+
     /// Puts everything together on the device that [`prepare_device`] gave, but for the sinks. Every rank ends with
     /// rank 0's weights.
     ///

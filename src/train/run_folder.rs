@@ -5,6 +5,7 @@ use crate::checkpoint::ResumeFrom;
 use crate::storage::{AtomicFile, create_dir_all};
 use anyhow::Result;
 use std::{
+    fs,
     io::Write,
     path::{Path, PathBuf},
 };
@@ -63,10 +64,12 @@ impl RunFolder {
         self.path.join("log.txt")
     }
 
-    /// Whether a run has written here.
+    /// Whether a run has written here more than how it was to begin.
     #[must_use]
     pub fn holds_a_run(&self) -> bool {
-        self.metrics().exists() || self.checkpoints().exists()
+        let has_metrics = fs::metadata(self.metrics()).is_ok_and(|file| file.len() > 0);
+        let entries = fs::read_dir(self.checkpoints());
+        has_metrics || entries.is_ok_and(|mut entries| entries.next().is_some())
     }
 
     /// Checks that a start of this kind would not overwrite a run.

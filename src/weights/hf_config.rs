@@ -3,7 +3,7 @@
 use crate::bad_request;
 use crate::config::{ModelConfig, RopeScaling};
 use crate::tokenizer::Tokenizer;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::{fs, path::Path};
@@ -57,10 +57,7 @@ const DEFAULT_THETA: f64 = 10_000.0;
 pub fn read_config(dir: &Path) -> Result<ModelConfig> {
     let path = dir.join("config.json");
     if !path.is_file() {
-        return Err(bad_request!(
-            "{}: no config.json here; a Hugging Face model folder (or a checkpoint of a run) is needed",
-            dir.display()
-        ));
+        return Err(no_model(dir));
     }
     let text =
         fs::read_to_string(&path).with_context(|| format!("{}: cannot read", path.display()))?;
@@ -73,6 +70,23 @@ pub fn read_config(dir: &Path) -> Result<ModelConfig> {
     })
 }
 
+fn no_model(dir: &Path) -> Error {
+    let path = dir.display();
+    let checkpoints = dir.join("checkpoints");
+    if !dir.exists() {
+        bad_request!("{path}: there is no such folder or file")
+    } else if checkpoints.is_dir() {
+        bad_request!(
+            "{path}: this is a run's folder; name one of its checkpoints, such as {}/latest",
+            checkpoints.display()
+        )
+    } else {
+        bad_request!(
+            "{path}: no config.json here; a Hugging Face model folder (or a checkpoint of a run) is needed"
+        )
+    }
+}
+
 fn resolve(config: HfConfig) -> Result<ModelConfig> {
     let architecture = config
         .architectures
@@ -83,7 +97,8 @@ fn resolve(config: HfConfig) -> Result<ModelConfig> {
     let is_llama = architecture.is_none_or(|name| name == "LlamaForCausalLM" || name == "llama");
     ensure!(
         is_llama,
-        "its architecture is {architecture:?}, not LlamaForCausalLM"
+        "its architecture is {}, not LlamaForCausalLM",
+        architecture.map_or("not said", String::as_str)
     );
     ensure!(
         !config.attention_bias && !config.mlp_bias,
@@ -179,6 +194,20 @@ impl SpecialTokens {
         Self {
             bos: tokenizer.bos(),
             eos: tokenizer.stop_tokens(),
+        }
+    }
+
+    /// Those that a model folder's own `config.json` names; none where it names none.
+    #[must_use]
+    pub fn beside(dir: &Path) -> Self {
+        let text = fs::read_to_string(dir.join("config.json")).unwrap_or_default();
+        let config: Value = serde_json::from_str(&text).unwrap_or_default();
+        let id = |value: &Value| u32::try_from(value.as_u64()?).ok();
+        let eos = &config["eos_token_id"];
+        let several = eos.as_array().into_iter().flatten();
+        Self {
+            bos: id(&config["bos_token_id"]),
+            eos: id(eos).into_iter().chain(several.filter_map(id)).collect(),
         }
     }
 

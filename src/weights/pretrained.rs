@@ -1,6 +1,7 @@
 //! A model to use as it is: weights in any form, and maybe an adapter over them.
 
 use super::base_model::BaseModel;
+use super::hf_config::SpecialTokens;
 use super::names::has_adapters;
 use super::{Adapter, Form, check_size, load, original, peft, read_config, stored_kind};
 use crate::bad_request;
@@ -130,6 +131,13 @@ impl Pretrained {
         let beside_adapter = self.adapter.as_ref().map(Adapter::path);
         let folders = beside_adapter.into_iter().chain([self.base.path.as_path()]);
         folders.into_iter().find(|dir| tokenizer::is_in(dir))
+    }
+
+    /// The ids that begin and end a text: its tokenizer's, else those that the weights' own folder names.
+    #[must_use]
+    pub fn special_tokens(&self, tokenizer: Option<&Tokenizer>) -> SpecialTokens {
+        let beside = || SpecialTokens::beside(&self.base.path);
+        tokenizer.map_or_else(beside, SpecialTokens::of)
     }
 
     fn lora(&self) -> Option<&LoraOptions> {

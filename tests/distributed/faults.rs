@@ -198,7 +198,7 @@ fn a_signal_to_one_rank_ends_all() {
 #[test]
 fn a_taken_run_folder_is_refused_once() {
     let dir = tempfile::tempdir().unwrap();
-    fs::create_dir_all(dir.path().join("runs/run/checkpoints")).unwrap();
+    fs::create_dir_all(dir.path().join("runs/run/checkpoints/step_00000004")).unwrap();
     let outputs = wait(start(dir.path(), &endless(&[]), 2));
     assert_eq!(outputs[0].status.code(), Some(2));
     assert!(said(&outputs[0]).contains("holds a run already"));

@@ -1,13 +1,14 @@
 //! What came of an evaluation: JSON, text, and a line for each item.
 
 use super::{Request, Scores};
+use crate::bad_request;
 use crate::commands::Output;
 use crate::eval::{Accuracy, Estimate, LOSS};
 use crate::storage::AtomicFile;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(super) fn output(request: &Request, scores: &Scores, other: Option<&Scores>) -> Output {
     let mut json = scores.json();
@@ -34,16 +35,31 @@ pub(super) fn output(request: &Request, scores: &Scores, other: Option<&Scores>)
     }
 }
 
-/// # Errors
-/// When the file cannot be written.
-pub(super) fn write_details(path: &Path, scores: &Scores) -> Result<()> {
-    let mut file = AtomicFile::create(path)?;
-    let of_loss = scores.loss.iter().flat_map(|loss| loss.details());
-    let of_items = scores.benchmarks.iter().flat_map(|task| task.details());
-    for line in of_loss.chain(of_items) {
-        writeln!(file, "{line}").with_context(|| path.display().to_string())?;
+/// A line for each item.
+pub(super) struct Details {
+    path: PathBuf,
+    file: AtomicFile,
+}
+
+impl Details {
+    /// # Errors
+    /// A bad request when there can be no such file.
+    pub(super) fn create(path: &Path) -> Result<Self> {
+        let file = AtomicFile::create(path).map_err(|error| bad_request!("--details {error:#}"))?;
+        let path = path.to_owned();
+        Ok(Self { path, file })
     }
-    file.commit()
+
+    /// # Errors
+    /// When the file cannot be written.
+    pub(super) fn write(mut self, scores: &Scores) -> Result<()> {
+        let of_loss = scores.loss.iter().flat_map(|loss| loss.details());
+        let of_items = scores.benchmarks.iter().flat_map(|task| task.details());
+        for line in of_loss.chain(of_items) {
+            writeln!(self.file, "{line}").with_context(|| self.path.display().to_string())?;
+        }
+        self.file.commit()
+    }
 }
 
 impl Scores {

@@ -2,7 +2,7 @@
 
 use super::Request;
 use crate::bad_request;
-use crate::commands::fit;
+use crate::commands::fit::{self, Vocabulary};
 use crate::config::{Config, ModelConfig};
 use crate::data::manifest::Kind;
 use crate::data::{Dataset, InstructDataset, PreparedFolder, RowLayout, TokenBatch, TokenDataset};
@@ -48,7 +48,8 @@ impl LossData {
         let given = config.tokenizer.path.as_deref().map(Path::new);
         let tokenizer = pretrained.tokenizer(given).ok();
         let kind = data.kind().unwrap_or(Kind::Pretrain);
-        fit::check(dir, &data, kind, model, tokenizer.as_ref())?;
+        let vocabulary = Vocabulary::of(Some(pretrained), given.is_some());
+        fit::check(dir, &data, kind, (model, vocabulary), tokenizer.as_ref())?;
         let seq_len = seq_len(request, kind, model)?;
         let dataset: Box<dyn Dataset<Batch = TokenBatch>> = match kind {
             Kind::Pretrain => Box::new(TokenDataset::new(

@@ -65,6 +65,9 @@ pub fn run(request: &Request) -> Result<Output> {
     let open = |path: &Path, adapter: Option<&Path>| {
         Subject::open(request, path, adapter, (&sources, &rendezvous))
     };
+    let is_first = rendezvous.launch().rank == 0;
+    let details = request.details.as_deref().filter(|_| is_first);
+    let details = details.map(answer::Details::create).transpose()?; // before the work, not after it
     let subject = open(&request.checkpoint, request.adapter.as_deref())?;
     let other = request.compare.as_deref().map(|path| open(path, None));
     let other = other.transpose()?;
@@ -73,9 +76,8 @@ pub fn run(request: &Request) -> Result<Output> {
     let score = |subject: Subject| torch::catch(|| subject.score(config, device, group.as_ref()));
     let scores = score(subject)?;
     let other = other.map(score).transpose()?;
-    let details = request.details.as_deref();
-    if let Some(details) = details.filter(|_| group.rank() == 0) {
-        answer::write_details(details, &scores)?;
+    if let Some(details) = details {
+        details.write(&scores)?;
     }
     Ok(answer::output(request, &scores, other.as_ref()))
 }

@@ -68,18 +68,25 @@ pub(super) fn configuration(html: &mut Html, run: &Run) {
                 } else {
                     default
                 };
-                row(html, "td", [key, value, default]);
+                row(html, "td", [&breakable(key), value, default]);
             }
         });
         let others = format!("{} keys are as they are by default", rest.len());
         folded(html, &others, |html| {
             html.element("table", &[("class", &"code")], |html| {
                 for Setting { key, value, .. } in &rest {
-                    row(html, "td", [key, value]);
+                    row(html, "td", [&breakable(key), value]);
                 }
             });
         });
     });
+}
+
+/// A key that a narrow screen may break where its words end.
+fn breakable(key: &str) -> String {
+    const HERE: char = '\u{200b}';
+    key.replace('.', &format!(".{HERE}"))
+        .replace('_', &format!("_{HERE}"))
 }
 
 fn row<const N: usize>(html: &mut Html, kind: &str, cells: [&dyn Display; N]) {

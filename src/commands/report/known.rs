@@ -162,12 +162,22 @@ impl Known {
         })
     }
 
-    /// The loss of preferences is a mean over pairs.
+    /// The loss of preferences is a mean over pairs, that of a distillation a mixture.
     fn says(&self, runs: &[Run]) -> &'static str {
-        let of_pairs = |run: &Run| run.numbers.get("train", "rewards/margins").is_some();
-        match self.title == "Loss" && runs.iter().any(of_pairs) {
-            true => "mean over pairs",
-            false => self.says,
+        if self.title != "Loss" {
+            return self.says;
+        }
+        let have = |name: &str| {
+            runs.iter()
+                .any(|run| run.numbers.get("train", name).is_some())
+        };
+        match (have("rewards/margins"), have("ce_loss"), runs.len()) {
+            (true, ..) => "mean over pairs",
+            (false, true, 1) => "alpha · T² divergence + (1 − alpha) · cross-entropy",
+            (false, true, _) => {
+                "nats per target token; a distillation's is a mixture, see its cross-entropy"
+            }
+            (false, false, _) => self.says,
         }
     }
 }

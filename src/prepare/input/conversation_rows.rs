@@ -9,7 +9,7 @@ use crate::tokenizer::{ASSISTANT, Conversation, Message};
 use serde_json::{Map, Value};
 
 /// The field of turns that is looked for first, unless the user names another.
-const MESSAGES: &str = "messages";
+pub(super) const MESSAGES: &str = "messages";
 /// Other names of it that data sets have.
 const OTHER_LISTS: [&str; 2] = ["conversations", "conversation"];
 /// Where there is no list: one of these beside one of [`ANSWERS`].

@@ -2,7 +2,7 @@
 
 use super::{
     content::Content,
-    conversation_rows::{self, Turns},
+    conversation_rows::{self, MESSAGES, Turns},
     preference_rows::{self, PreferenceFields},
     row::{BadRow, missing_field},
 };
@@ -52,6 +52,9 @@ impl Column {
     /// That a row does not have it.
     pub(super) fn missing(&self, present: &[&str]) -> String {
         let remedy = match self.holds {
+            Holds::Text if present.contains(&MESSAGES) => {
+                "these are conversations, for prep-data instruct; else --text-field, prepare.text_field"
+            }
             Holds::Text => "--text-field, prepare.text_field",
             Holds::Ids => "needed by --pretokenized",
         };

@@ -201,7 +201,13 @@ fn paths_of(input: &str) -> Result<Vec<PathBuf>> {
 
 fn paths_below(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
+        return match of_no_text(path) {
+            true => Err(crate::bad_request!(
+                "{}: files of this kind are not read; make .jsonl or .parquet of it",
+                path.display()
+            )),
+            false => Ok(vec![path.to_owned()]),
+        };
     }
     let mut files = Vec::new();
     walk(path, &|_| true, &mut files)?;
@@ -214,6 +220,15 @@ fn paths_below(path: &Path) -> Result<Vec<PathBuf>> {
         ));
     }
     Ok(sorted(files))
+}
+
+/// Tables and archives, which would pass for one long text.
+fn of_no_text(path: &Path) -> bool {
+    const NAMES: [&str; 12] = [
+        "csv", "tsv", "xlsx", "arrow", "feather", "pdf", "docx", "zip", "tar", "7z", "bz2", "xz",
+    ];
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| NAMES.contains(&extension.to_lowercase().as_str()))
 }
 
 /// All files below a folder but hidden ones; a linked folder is not entered, so that a loop ends.
