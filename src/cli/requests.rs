@@ -17,14 +17,19 @@ use tch::Kind;
 impl Common {
     /// The configuration with the verb's own flags on top.
     pub(super) fn load(&self, flags: Assignments, purpose: Purpose) -> Result<Config> {
+        Config::load(&self.sources(flags, purpose)?)
+    }
+
+    fn sources(&self, flags: Assignments, purpose: Purpose) -> Result<Sources> {
         let mut assignments = assignments::from_set(&self.set)?;
         assignments.extend(flags.into_inner());
-        Config::load(&Sources {
+        Ok(Sources {
             file: self.config.clone(),
             env_file: self.env_file.clone(),
             assignments,
             purpose,
             tasks: task_names().collect(),
+            world_size: None,
         })
     }
 }
@@ -144,7 +149,12 @@ impl Export {
 
 impl Plan {
     pub(super) fn run(&self) -> Result<Output> {
-        let config = self.common.load(Assignments::default(), Purpose::Other)?;
+        let config = Config::load(&Sources {
+            world_size: self.world_size,
+            ..self
+                .common
+                .sources(Assignments::default(), Purpose::Other)?
+        })?;
         plan::run(&plan::Request {
             verb: self.verb.as_deref().and_then(plan::Verb::named),
             device: self.device.as_deref().and_then(plan::Device::named),

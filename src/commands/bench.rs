@@ -34,7 +34,7 @@ pub fn run(request: &Request) -> Result<Output> {
     let config = without_side_effects(&request.config);
     let launch = LaunchEnv::read()?;
     let model = config.model.resolve(None, config.train.seq_len as i64)?;
-    let batch = BatchPlan::new(&config.train, launch.world_size);
+    let batch = BatchPlan::new(&config.train, launch.world_size)?;
     let steps = request.warmup + request.steps;
     let plan = RunPlan::new(&model, &batch, u64::from(u32::MAX), steps as i64);
     let rendezvous = Rendezvous::meet(launch, config.dist.clone())?;

@@ -122,11 +122,14 @@ fn check_pairs(
 }
 
 /// A row is a pair, and pairs are counted.
-fn batch_plan(config: &Config, world_size: u64) -> Result<BatchPlan> {
+///
+/// # Errors
+/// A bad request when tokens are, or pairs leave a remainder.
+pub(super) fn batch_plan(config: &Config, world_size: u64) -> Result<BatchPlan> {
     match config.train.total_batch_tokens {
         Some(_) => Err(bad_request!(
             "train.total_batch_tokens: for dpo a row is a pair of any length; set train.total_batch_examples"
         )),
-        None => Ok(BatchPlan::of_pairs(&config.train, world_size)),
+        None => BatchPlan::of_pairs(&config.train, world_size),
     }
 }

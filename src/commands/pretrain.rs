@@ -60,7 +60,7 @@ pub(super) fn parts<'a, D: Dataset>(
         )?;
     }
     let (train, val) = windows(config, &dir, data, model.vocab_size)?;
-    let batch = BatchPlan::new(&config.train, rendezvous.launch().world_size);
+    let batch = BatchPlan::new(&config.train, rendezvous.launch().world_size)?;
     let plan = RunPlan::new(&model, &batch, train.len(), config.train.max_steps);
     Ok(Parts {
         config,

@@ -139,7 +139,10 @@ fn both_splits(
 }
 
 /// A packed row is about `train.seq_len` tokens; else a row is an example, and these are counted.
-fn batch_plan(config: &Config, world_size: u64) -> Result<BatchPlan> {
+///
+/// # Errors
+/// A bad request when the other is set, or leaves a remainder.
+pub(super) fn batch_plan(config: &Config, world_size: u64) -> Result<BatchPlan> {
     let (tokens, examples) = (
         config.train.total_batch_tokens,
         config.train.total_batch_examples,
@@ -151,7 +154,7 @@ fn batch_plan(config: &Config, world_size: u64) -> Result<BatchPlan> {
         (false, Some(_), _) => Err(bad_request!(
             "train.total_batch_tokens: without sft.packing a row is one example; set train.total_batch_examples"
         )),
-        (true, ..) => Ok(BatchPlan::new(&config.train, world_size)),
-        (false, ..) => Ok(BatchPlan::of_examples(&config.train, world_size)),
+        (true, ..) => BatchPlan::new(&config.train, world_size),
+        (false, ..) => BatchPlan::of_examples(&config.train, world_size),
     }
 }

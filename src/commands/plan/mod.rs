@@ -5,8 +5,8 @@ mod workload;
 
 use self::estimate::Estimate;
 use self::workload::Models;
-use super::Output;
-use crate::config::{Config, DeviceChoice, ModelConfig};
+use super::{Output, dpo, sft};
+use crate::config::{Config, DeviceChoice, DistillOn, ModelConfig};
 use crate::data::{Manifest, manifest::Kind};
 use crate::dist::LaunchEnv;
 use crate::hub;
@@ -135,7 +135,7 @@ pub fn run(request: &Request) -> Result<Output> {
         Some(given) => given,
         None => LaunchEnv::read()?.world_size,
     };
-    let batch = batch(config, verb, world_size);
+    let batch = batch(config, verb, world_size)?;
     let device = request
         .device
         .unwrap_or_else(|| Device::of(config.run.device));
@@ -211,12 +211,15 @@ fn reference(config: &Config, policy: &ModelConfig) -> Result<Option<ModelConfig
     }
 }
 
-/// Tokens are counted, or examples where those are asked for: pairs, for preferences.
-fn batch(config: &Config, verb: Verb, world_size: u64) -> BatchPlan {
-    let train = &config.train;
-    match (verb, train.total_batch_examples) {
-        (Verb::Dpo, _) => BatchPlan::of_pairs(train, world_size),
-        (_, Some(_)) => BatchPlan::of_examples(train, world_size),
-        (_, None) => BatchPlan::new(train, world_size),
+/// As the verb itself cuts a step.
+fn batch(config: &Config, verb: Verb, world_size: u64) -> Result<BatchPlan> {
+    match (verb, config.distill.on) {
+        (Verb::Pretrain, _) | (Verb::Distill, DistillOn::Pretrain) => {
+            BatchPlan::new(&config.train, world_size)
+        }
+        (Verb::Sft, _) | (Verb::Distill, DistillOn::Instruct) => {
+            sft::batch_plan(config, world_size)
+        }
+        (Verb::Dpo, _) => dpo::batch_plan(config, world_size),
     }
 }

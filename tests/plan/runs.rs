@@ -1,0 +1,64 @@
+//! What `plan` says of a run: its batch, its data, its length, its time and its shape, as the training itself has them.
+
+use crate::common::{llama_train, stderr_of};
+use serde_json::Value;
+use std::path::Path;
+
+/// `plan` in `dir` with these flags and settings.
+fn command(dir: &Path, flags: &[&str], settings: &[&str]) -> assert_cmd::Command {
+    let mut command = llama_train(dir);
+    command.arg("plan").args(flags);
+    command.args(settings.iter().flat_map(|setting| ["--set", setting]));
+    command
+}
+
+fn json(mut command: assert_cmd::Command) -> Value {
+    let run = command.arg("--json").assert().success();
+    serde_json::from_slice(&run.get_output().stdout).unwrap()
+}
+
+#[test]
+fn a_remainder_is_refused_with_the_ranks_that_were_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("c.toml");
+    let written = "[model]\npreset = \"llama3.2-1b\"\n[train]\nmicro_batch_size = 1\nseq_len = 64\n\
+                   total_batch_tokens = 128\n";
+    std::fs::write(&config, written).unwrap();
+    let refused = |verb: &[&str], ranks: &str| {
+        let mut command = llama_train(dir.path());
+        command.args(verb).args(["--config", "c.toml"]);
+        stderr_of(&command.env("WORLD_SIZE", ranks).assert().code(2))
+    };
+    let planned = refused(&["plan", "--world-size", "3"], "1");
+    let message = "c.toml:6: train.total_batch_tokens: 128 is not a multiple of micro_batch_size 1 x seq_len 64 x \
+                   world size 3 = 192; 192 works";
+    assert!(planned.contains(message), "{planned}");
+    let ranked = refused(&["pretrain"], "3");
+    assert!(ranked.contains(message), "{ranked}");
+    let pairs = refused(
+        &[
+            "plan",
+            "--verb",
+            "dpo",
+            "--world-size",
+            "8",
+            "--set",
+            "train.total_batch_examples=12",
+        ],
+        "1",
+    );
+    assert!(
+        pairs.contains(
+            "12 is not a multiple of micro_batch_size 1 x world size 8 = 8; 8 and 16 work"
+        ),
+        "{pairs}"
+    );
+    // The ranks of the flag count, not those of the environment.
+    let mut two = command(
+        dir.path(),
+        &["--config", "c.toml", "--world-size", "2"],
+        &[],
+    );
+    two.env("WORLD_SIZE", "3");
+    assert_eq!(json(two)["grad_accum_steps"], 1);
+}
