@@ -3,6 +3,7 @@
 
 mod adapters;
 mod bad_input;
+mod bench;
 mod benchmarks;
 mod chat;
 mod cli;

@@ -48,11 +48,17 @@ impl Original {
     }
 }
 
+/// `--init-from`, the same for all verbs that have it.
+fn starting_from(init_from: Option<&String>) -> Assignments {
+    let mut flags = Assignments::default();
+    flags.text("--init-from", "model.init_from", init_from);
+    flags
+}
+
 impl Training {
-    /// What the verb of this stage is asked to do.
+    /// What the verb is asked to do.
     pub(super) fn request(&self, purpose: Purpose, stage: Stage) -> Result<TrainingRequest> {
-        let mut flags = Assignments::default();
-        flags.text("--init-from", "model.init_from", self.init_from.as_ref());
+        let flags = starting_from(self.init_from.as_ref());
         let resume = self.resume.as_deref().map(|from| match from {
             "latest" => ResumeFrom::Latest,
             dir => ResumeFrom::Path(dir.into()),
@@ -153,7 +159,7 @@ impl Plan {
             world_size: self.world_size,
             ..self
                 .common
-                .sources(Assignments::default(), Purpose::Other)?
+                .sources(starting_from(self.init_from.as_ref()), Purpose::Other)?
         })?;
         plan::run(&plan::Request {
             verb: self.verb.as_deref().and_then(plan::Verb::named),
@@ -192,7 +198,8 @@ impl Report {
 
 impl Bench {
     pub(super) fn run(&self) -> Result<Output> {
-        let config = self.common.load(Assignments::default(), Purpose::Other)?;
+        let flags = starting_from(self.init_from.as_ref());
+        let config = self.common.load(flags, Purpose::Other)?;
         bench::run(&bench::Request {
             config,
             steps: self.steps,

@@ -1,6 +1,6 @@
 //! `llama-train bench`: steady-state training speed of a configuration on random tokens, through the same loop.
 
-use super::Output;
+use super::{Output, fit, shape};
 use crate::checkpoint::Moments;
 use crate::config::{CheckpointConfig, Config, DeviceChoice, GenerateConfig, ModelConfig};
 use crate::data::RandomTokens;
@@ -18,9 +18,9 @@ use tch::Device;
 /// What to measure.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The configuration; its data and checkpoints are not used.
+    /// The configuration; of its data and weights no more than the model's shape is taken.
     pub config: Config,
-    /// Steps that are timed.
+    /// Steps that are timed: at least one.
     pub steps: u64,
     /// Steps before them that are not.
     pub warmup: u64,
@@ -29,11 +29,12 @@ pub struct Request {
 /// Trains on random tokens and reports the timed steps.
 ///
 /// # Errors
-/// A bad request when the shape is not given in full; later what the device does.
+/// A bad request when the shape is not given in full or too short for the rows; later what the device does.
 pub fn run(request: &Request) -> Result<Output> {
     let config = without_side_effects(&request.config);
     let launch = LaunchEnv::read()?;
-    let model = config.model.resolve(None, config.train.seq_len as i64)?;
+    let model = shape::before_training(&config, None)?;
+    fit::check_seq_len(config.train.seq_len, &model)?;
     let batch = BatchPlan::new(&config.train, launch.world_size)?;
     let steps = request.warmup + request.steps;
     let plan = RunPlan::new(&model, &batch, u64::from(u32::MAX), steps as i64);

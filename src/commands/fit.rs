@@ -91,7 +91,7 @@ fn check_vocabulary(dir: &Path, data: &PreparedFolder, model: &ModelConfig) -> R
 pub fn check_seq_len(seq_len: u64, model: &ModelConfig) -> Result<()> {
     match seq_len > model.max_seq_len.unsigned_abs() {
         true => Err(bad_request!(
-            "train.seq_len = {seq_len} is longer than the model's max_seq_len of {}",
+            "train.seq_len = {seq_len} is longer than the model's max_seq_len of {0}; set train.seq_len to {0} or less",
             model.max_seq_len
         )),
         false => Ok(()),

@@ -109,13 +109,14 @@ fn windows(
     Ok((train, val))
 }
 
+/// Where the tokens are, or will be.
+pub(super) fn folder(config: &Config) -> Option<PathBuf> {
+    let path = config.data.path.clone();
+    path.or_else(|| config.prepare.out.clone())
+}
+
 fn data_folder(config: &Config) -> Result<PathBuf> {
-    let path = config
-        .data
-        .path
-        .clone()
-        .or_else(|| config.prepare.out.clone());
-    path.ok_or_else(|| {
+    folder(config).ok_or_else(|| {
         bad_request!(
             "data.path is not set: name the folder that prep-data wrote (--set data.path=FOLDER); or name raw text with \
              prepare.input, and with data.path a folder for its tokens"

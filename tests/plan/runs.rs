@@ -1,6 +1,6 @@
 //! What `plan` says of a run: its batch, its data, its length, its time and its shape, as the training itself has them.
 
-use crate::common::{llama_train, stderr_of};
+use crate::common::{fixture, llama_train, stderr_of};
 use serde_json::Value;
 use std::path::Path;
 
@@ -16,6 +16,17 @@ fn json(mut command: assert_cmd::Command) -> Value {
     let run = command.arg("--json").assert().success();
     serde_json::from_slice(&run.get_output().stdout).unwrap()
 }
+
+fn setting(key: &str, file: &str) -> String {
+    format!("{key}=\"{}\"", fixture(file).display())
+}
+
+const TINY: [&str; 4] = [
+    "model.dim=16",
+    "model.n_layers=1",
+    "model.n_heads=2",
+    "train.seq_len=32",
+];
 
 #[test]
 fn a_remainder_is_refused_with_the_ranks_that_were_asked_for() {
@@ -61,4 +72,47 @@ fn a_remainder_is_refused_with_the_ranks_that_were_asked_for() {
     );
     two.env("WORLD_SIZE", "3");
     assert_eq!(json(two)["grad_accum_steps"], 1);
+}
+
+#[test]
+fn the_shape_comes_from_a_folder_and_has_to_take_the_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let bare = dir.path().join("bare"); // a description alone
+    std::fs::create_dir(&bare).unwrap();
+    let described = fixture("1_checkpoints/a_mha_untied/config.json");
+    std::fs::copy(described, bare.join("config.json")).unwrap();
+    for verb in ["plan", "bench"] {
+        let said = |seq_len: &str| {
+            let mut command = llama_train(dir.path());
+            command.args([verb, "--init-from", "bare", "--set", seq_len]);
+            command
+        };
+        let long = stderr_of(&said("train.seq_len=513").assert().code(2));
+        assert!(
+            long.contains("train.seq_len = 513 is longer than the model's max_seq_len of 512"),
+            "{verb}: {long}"
+        );
+        let mut missing = llama_train(dir.path());
+        missing.args([verb, "--init-from", "nowhere"]);
+        assert!(stderr_of(&missing.assert().code(2)).contains("nowhere"));
+    }
+    let planned = json(command(
+        dir.path(),
+        &["--init-from", "bare"],
+        &["train.seq_len=512"],
+    ));
+    assert_eq!(planned["parameters"], 188_736, "{planned}");
+}
+
+#[test]
+fn the_vocabulary_is_that_of_a_tokenizer_on_this_machine() {
+    let dir = tempfile::tempdir().unwrap();
+    let tokenizer = setting("tokenizer.path", "tokenizer");
+    let settings = [&TINY[..], &[&tokenizer]].concat();
+    let with = json(command(dir.path(), &[], &settings));
+    let without = [&TINY[..], &["prepare.vocab_size=512"]].concat();
+    let to_be_trained = json(command(dir.path(), &[], &without));
+    let vocabulary = |plan: &Value| (plan["parameters"].as_u64().unwrap() - 13_360) / 32;
+    assert_eq!(vocabulary(&to_be_trained), 512, "{to_be_trained}");
+    assert_eq!(vocabulary(&with), 640, "{with}"); // special tokens included
 }

@@ -5,14 +5,13 @@ mod workload;
 
 use self::estimate::Estimate;
 use self::workload::Models;
-use super::{Output, dpo, sft};
+use super::{Output, dpo, fit, sft, shape};
 use crate::config::{Config, DeviceChoice, DistillOn, ModelConfig};
 use crate::data::{Manifest, manifest::Kind};
 use crate::dist::LaunchEnv;
-use crate::hub;
 use crate::metrics::Card;
 use crate::train::{BatchPlan, MemoryTable, RunPlan};
-use crate::weights::{self, Pretrained};
+use crate::weights::Pretrained;
 use anyhow::Result;
 use serde_json::Value;
 use std::path::Path;
@@ -125,7 +124,10 @@ pub fn run(request: &Request) -> Result<Output> {
         .verb
         .unwrap_or_else(|| Verb::guess(config, data.as_ref()));
     let teacher = teacher(config, verb)?;
-    let model = shape(config, data.as_ref(), teacher.as_ref())?;
+    let model = shape::before_training(config, teacher.as_ref())?;
+    for model in [Some(&model), teacher.as_ref()].into_iter().flatten() {
+        fit::check_seq_len(config.train.seq_len, model)?;
+    }
     let second = match verb {
         Verb::Distill => teacher.filter(|_| !config.distill.cache_teacher),
         Verb::Dpo => reference(config, &model)?,
@@ -166,26 +168,6 @@ fn output(plan: &RunPlan, memory: &MemoryTable, time: &Estimate) -> Result<Outpu
         text: format!("{plan}\n{memory}{time}"),
         exit_code: 0,
     })
-}
-
-/// Of the weights to start from, else of `[model]`, for the vocabulary of the data, of the teacher, or of the tokenizer to
-/// be trained.
-fn shape(
-    config: &Config,
-    data: Option<&Manifest>,
-    teacher: Option<&ModelConfig>,
-) -> Result<ModelConfig> {
-    if let Some(path) = &config.model.init_from {
-        return weights::read_config(&hub::model_description(path)?);
-    }
-    let of_data = data.map(|data| data.vocab_size);
-    let of_teacher = || teacher.map(|teacher| teacher.vocab_size.unsigned_abs());
-    let to_be_trained = || Some(config.prepare.vocab_size as u64).filter(|&size| size > 0);
-    let vocab_size = of_data.or_else(of_teacher).or_else(to_be_trained);
-    let vocab_size = vocab_size.and_then(|size| i64::try_from(size).ok());
-    config
-        .model
-        .resolve(vocab_size, config.train.seq_len as i64)
 }
 
 fn described(path: &str) -> Result<ModelConfig> {
