@@ -57,7 +57,13 @@ fn starting_from(init_from: Option<&String>) -> Assignments {
 
 impl Training {
     /// What the verb is asked to do.
-    pub(super) fn request(&self, purpose: Purpose, stage: Stage) -> Result<TrainingRequest> {
+    pub(super) fn request(&self, verb: plan::Verb) -> Result<TrainingRequest> {
+        let (purpose, stage) = match verb {
+            plan::Verb::Pretrain => (Purpose::Pretrain, Stage::Pretrain),
+            plan::Verb::Sft => (Purpose::Sft, Stage::Instruct),
+            plan::Verb::Dpo => (Purpose::Dpo, Stage::Dpo),
+            plan::Verb::Distill => (Purpose::Distill, Stage::Pretrain),
+        };
         let flags = starting_from(self.init_from.as_ref());
         let resume = self.resume.as_deref().map(|from| match from {
             "latest" => ResumeFrom::Latest,
@@ -69,6 +75,7 @@ impl Training {
             None => self.start_step,
         };
         Ok(TrainingRequest {
+            verb,
             config,
             resume,
             reset_optimizer: self.reset_optimizer,

@@ -85,6 +85,7 @@ fn parts(
         init_from: None,
         base: None,
         reference: None,
+        second: None,
         tokenizer: None,
         prompts: PromptStyle::Text,
         train: random(u64::from(u32::MAX)),

@@ -38,7 +38,7 @@ fn learn<D: Dataset<Batch = TokenBatch>>(
 ) -> Result<Output> {
     let teacher = TeacherModel::find(request, &parts, &rendezvous)?;
     parts.reference = teacher.record().cloned();
-    parts.plan = parts.plan.beside(teacher.held());
+    let parts = parts.beside(teacher.held());
     training::run(request, parts, rendezvous, |parts, device, group| {
         let teacher = teacher.load(parts, device, group)?;
         Ok(Distill::new(request.config.distill.clone(), teacher))

@@ -9,9 +9,8 @@ use crate::data::manifest::Kind;
 use crate::data::{Dataset, PreferenceDataset, PreparedFolder, Split};
 use crate::dist::Rendezvous;
 use crate::objective::Dpo;
-use crate::tokenizer::PromptStyle;
 use crate::train::{BatchPlan, Parts, RunPlan};
-use anyhow::Result;
+use anyhow::{Error, Result};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -47,13 +46,11 @@ fn check<'a>(
     let open = |split| {
         let data = PreparedFolder::open(dir, split)?;
         fit::check(dir, &data, Kind::Preference, &model, tokenizer.as_deref())?;
-        pairs(config, &model, data, split)
+        Ok::<_, Error>(data)
     };
-    let (train, val) = (open(Split::Train)?, open(Split::Val)?);
-    check_pairs(config, dir, &train, &val)?;
-    let prompts = PromptStyle::Chat {
-        system_prompt: config.sft.system_prompt.clone(),
-    };
+    let splits = (open(Split::Train)?, open(Split::Val)?);
+    let (train, val) = both_splits(config, dir, &model, splits)?;
+    let prompts = training::chat_prompts(&config.sft);
     let longest = model.max_seq_len;
     training::check_samples(&config.generate, tokenizer.as_deref(), &prompts, longest)?;
     let checkpoints = training::checkpoints(&folder, &start)?;
@@ -65,19 +62,20 @@ fn check<'a>(
         init_from: training::init_from(config),
         base: Some(source.base_name().to_owned()),
         reference: reference.record().cloned(),
+        second: None,
         model,
         tokenizer,
         prompts,
         train: Arc::new(train),
         val: Arc::new(val),
         batch,
-        plan: plan.beside(reference.second_model()),
+        plan,
         folder,
         start,
         start_step: request.start_step,
         moments: request.moments(),
     };
-    Ok((parts, reference))
+    Ok((parts.beside(reference.second_model()), reference))
 }
 
 fn pairs(
@@ -98,12 +96,18 @@ fn pairs(
     Ok(pairs)
 }
 
-fn check_pairs(
+/// The pairs of both splits.
+///
+/// # Errors
+/// A bad request when there is nothing to train on.
+pub(super) fn both_splits(
     config: &Config,
     dir: &Path,
-    train: &PreferenceDataset,
-    val: &PreferenceDataset,
-) -> Result<()> {
+    model: &ModelConfig,
+    (train, val): (PreparedFolder, PreparedFolder),
+) -> Result<(PreferenceDataset, PreferenceDataset)> {
+    let train = pairs(config, model, train, Split::Train)?;
+    let val = pairs(config, model, val, Split::Val)?;
     let seq_len = config.train.seq_len;
     if train.is_empty() {
         return Err(bad_request!(
@@ -118,7 +122,7 @@ fn check_pairs(
             dir.display()
         );
     }
-    Ok(())
+    Ok((train, val))
 }
 
 /// A row is a pair, and pairs are counted.

@@ -68,6 +68,7 @@ pub(super) fn parts<'a, D: Dataset>(
         init_from: training::init_from(config),
         base: source.as_ref().map(|source| source.base_name().to_owned()),
         reference: None,
+        second: None,
         tokenizer,
         prompts: PromptStyle::Text,
         train: Arc::new(wrap(train)),
@@ -82,7 +83,10 @@ pub(super) fn parts<'a, D: Dataset>(
 }
 
 /// The windows of both splits; of none where the data is still to be prepared.
-fn windows(
+///
+/// # Errors
+/// A bad request when prepared data have no window to train on.
+pub(super) fn windows(
     config: &Config,
     dir: &Path,
     data: Option<(PreparedFolder, PreparedFolder)>,
@@ -128,7 +132,11 @@ fn is_prepared_here(config: &Config) -> bool {
     !config.prepare.input.is_empty() || config.prepare.mix.is_some()
 }
 
-fn will_be_prepared(config: &Config, dir: &Path) -> Result<bool> {
+/// Whether the folder is made from `prepare.input` first.
+///
+/// # Errors
+/// When its manifest is damaged.
+pub(super) fn will_be_prepared(config: &Config, dir: &Path) -> Result<bool> {
     Ok(is_prepared_here(config) && Manifest::read(dir)?.is_none())
 }
 

@@ -9,7 +9,6 @@ use crate::data::manifest::Kind;
 use crate::data::{Dataset, InstructDataset, PreparedFolder, RowLayout, Split};
 use crate::dist::Rendezvous;
 use crate::objective::CausalLm;
-use crate::tokenizer::PromptStyle;
 use crate::train::{BatchPlan, Parts, RunPlan};
 use anyhow::Result;
 use std::convert::identity;
@@ -65,9 +64,7 @@ pub(super) fn parts<'a, D: Dataset>(
     fit::check_seq_len(config.train.seq_len, &model)?;
     fit::check(dir, &train, Kind::Instruct, &model, tokenizer.as_deref())?;
     let (train, val) = both_splits(config, &model, train, val)?;
-    let prompts = PromptStyle::Chat {
-        system_prompt: config.sft.system_prompt.clone(),
-    };
+    let prompts = training::chat_prompts(&config.sft);
     let longest = model.max_seq_len;
     training::check_samples(&config.generate, tokenizer.as_deref(), &prompts, longest)?;
     let batch = batch_plan(config, rendezvous.launch().world_size)?;
@@ -77,6 +74,7 @@ pub(super) fn parts<'a, D: Dataset>(
         init_from: training::init_from(config),
         base: source.map(|source| source.base_name().to_owned()),
         reference: None,
+        second: None,
         model,
         tokenizer,
         prompts,
@@ -113,8 +111,11 @@ fn rows(
     Ok(rows)
 }
 
-/// There has to be something to train on.
-fn both_splits(
+/// The rows of both splits.
+///
+/// # Errors
+/// A bad request when there is nothing to train on.
+pub(super) fn both_splits(
     config: &Config,
     model: &ModelConfig,
     train: PreparedFolder,

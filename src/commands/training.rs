@@ -1,10 +1,10 @@
 //! What the training verbs share: their request, what they look up before a device is touched, and their summary.
 
 use super::history::{self, End, Event, Start as Started};
-use super::{Output, benchmarks, report, sinks, summary, wandb};
+use super::{Output, benchmarks, plan, report, sinks, summary, wandb};
 use crate::bad_request;
 use crate::checkpoint::{self, Moments, ResumeFrom};
-use crate::config::{Config, GenerateConfig};
+use crate::config::{Config, GenerateConfig, SftConfig};
 use crate::data::Dataset;
 use crate::dist::{LaunchEnv, ProcessGroup, Rendezvous};
 use crate::generate::tokens_needed;
@@ -13,9 +13,9 @@ use crate::logging;
 use crate::objective::Objective;
 use crate::tokenizer::{self, PromptStyle, Tokenizer};
 use crate::torch;
-use crate::train::{Parts, RunFolder, RunPlan, Start, Summary, prepare_device};
+use crate::train::{Parts, RunFolder, Start, Summary, prepare_device};
 use crate::weights::Pretrained;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tch::Device;
@@ -23,6 +23,8 @@ use tch::Device;
 /// A training verb's request.
 #[derive(Debug, Clone)]
 pub struct TrainingRequest {
+    /// Which of them.
+    pub verb: plan::Verb,
     /// The checked configuration, flags included.
     pub config: Config,
     /// `--resume`.
@@ -141,6 +143,14 @@ pub fn find_tokenizer(
         .transpose()
 }
 
+/// How a model of conversations is put the prompts of samples.
+#[must_use]
+pub fn chat_prompts(config: &SftConfig) -> PromptStyle {
+    PromptStyle::Chat {
+        system_prompt: config.system_prompt.clone(),
+    }
+}
+
 /// Holds the samples that are wanted during training against what the model reads.
 ///
 /// # Errors
@@ -218,7 +228,7 @@ where
 {
     let benchmarks = benchmarks::find_due(&request.config.eval)?;
     if request.dry_run {
-        return dry_run_output(&parts.plan);
+        return plan::of_run(request.verb, &parts);
     }
     let benchmarks = benchmarks::load_for(&parts, &benchmarks, &rendezvous)?;
     let is_first = rendezvous.launch().rank == 0;
@@ -282,13 +292,4 @@ fn draw_page(run: &Path, step: u64, summary: &Result<Summary>) -> Option<PathBuf
     let page = report::draw(&[run.to_owned()], &run.join("report.html"));
     page.inspect_err(|error| log::warn!("no report: {error:#}"))
         .ok()
-}
-
-fn dry_run_output(plan: &RunPlan) -> Result<Output> {
-    let json = serde_json::to_value(plan).context("the plan as JSON")?;
-    Ok(Output {
-        json,
-        text: plan.to_string(),
-        exit_code: 0,
-    })
 }

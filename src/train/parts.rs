@@ -45,6 +45,8 @@ pub struct Parts<'a, D> {
     pub train: Arc<D>,
     /// Held-out data.
     pub val: Arc<D>,
+    /// Shape of the model that is held beside it and only asked, where one is: a reference or a teacher.
+    pub second: Option<ModelConfig>,
     /// How a step is cut.
     pub batch: BatchPlan,
     /// Sizes and lengths.
@@ -60,6 +62,16 @@ pub struct Parts<'a, D> {
 }
 
 impl<D: Dataset> Parts<'_, D> {
+    /// The same with a model that is held beside the first.
+    #[must_use]
+    pub fn beside(self, second: Option<&ModelConfig>) -> Self {
+        Self {
+            plan: self.plan.beside(second),
+            second: second.cloned(),
+            ..self
+        }
+    }
+
     /// Puts everything together on the device that [`prepare_device`] gave, but for the sinks. Every rank ends with
     /// rank 0's weights.
     ///

@@ -17,6 +17,11 @@ fn json(mut command: assert_cmd::Command) -> Value {
     serde_json::from_slice(&run.get_output().stdout).unwrap()
 }
 
+fn text(mut command: assert_cmd::Command) -> String {
+    let run = command.assert().success();
+    String::from_utf8(run.get_output().stdout.clone()).unwrap()
+}
+
 fn setting(key: &str, file: &str) -> String {
     format!("{key}=\"{}\"", fixture(file).display())
 }
@@ -72,6 +77,99 @@ fn a_remainder_is_refused_with_the_ranks_that_were_asked_for() {
     );
     two.env("WORLD_SIZE", "3");
     assert_eq!(json(two)["grad_accum_steps"], 1);
+}
+
+#[test]
+fn an_epoch_is_counted_in_the_prepared_data() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = setting("data.path", "9_stream/data");
+    let init = setting("model.init_from", "2_train_trace/init");
+    let settings = [
+        data.as_str(),
+        &init,
+        "train.seq_len=32",
+        "train.micro_batch_size=2",
+        "train.total_batch_tokens=128",
+    ];
+    let planned = json(command(dir.path(), &[], &settings));
+    let dry = llama_train(dir.path())
+        .args(["pretrain", "--dry-run", "--json"])
+        .args(settings.iter().flat_map(|setting| ["--set", setting]))
+        .assert()
+        .success();
+    let dry: Value = serde_json::from_slice(&dry.get_output().stdout).unwrap();
+    let windows = planned["windows"].as_u64().unwrap();
+    assert!(windows > 4, "{planned}");
+    let steps = (windows * 32).div_ceil(128);
+    for (key, value) in [
+        ("data_tokens", windows * 32),
+        ("steps_per_epoch", steps),
+        ("max_steps", steps),
+        ("total_tokens", steps * 128),
+    ] {
+        assert_eq!(planned[key], value, "{key}: {planned}");
+    }
+    let without_time = |mut plan: Value| {
+        plan.as_object_mut().unwrap().remove("time");
+        plan
+    };
+    assert_eq!(without_time(planned), without_time(dry)); // memory too
+    let said = text(command(dir.path(), &["--device", "h100"], &settings));
+    assert!(
+        said.contains(&format!(
+            " = {windows} windows x 32; an epoch is {steps} steps"
+        )),
+        "{said}"
+    );
+    assert!(said.contains("\ntime    less than a minute, "), "{said}");
+    assert!(!said.contains("missing"), "{said}");
+}
+
+#[test]
+fn conversations_are_counted_as_sft_counts_them() {
+    let dir = tempfile::tempdir().unwrap();
+    crate::sft::write_folder(&dir.path().join("data"), &["train"]);
+    let init = setting("model.init_from", "1_checkpoints/a_mha_untied");
+    let settings = [
+        init.as_str(),
+        "data.path=data",
+        "train.seq_len=128",
+        "train.micro_batch_size=1",
+    ];
+    let alone = [&settings[..], &["sft.packing=false"]].concat();
+    let [packed, alone] =
+        [&settings[..], &alone].map(|settings| json(command(dir.path(), &[], settings)));
+    assert_eq!(alone["windows"], 5, "{alone}");
+    let rows = packed["windows"].as_u64().unwrap();
+    assert!((1..5).contains(&rows), "{packed}");
+    let mut wrong = command(dir.path(), &["--verb", "dpo"], &settings);
+    let said = stderr_of(&wrong.assert().code(2));
+    assert!(said.contains("holds conversations"), "{said}");
+}
+
+#[test]
+fn what_an_epoch_lacks_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [&TINY[..], &["model.vocab_size=64"]].concat();
+    let nowhere = [&settings[..], &["data.path=data/nowhere"]].concat();
+    let said = text(command(dir.path(), &[], &nowhere));
+    assert!(
+        said.contains("\nmissing an epoch's steps, tokens and hours: data/nowhere holds no prepared data; make some with \
+             `llama-train prep-data pretrain --out data/nowhere`, or set train.max_steps"),
+        "{said}"
+    );
+    let unset = json(command(dir.path(), &[], &settings));
+    assert!(
+        unset["missing"]
+            .as_str()
+            .unwrap()
+            .contains("data.path is not set"),
+        "{unset}"
+    );
+    let short = [&nowhere[..], &["train.max_steps=7"]].concat();
+    let planned = json(command(dir.path(), &[], &short));
+    assert!(planned.get("missing").is_none(), "{planned}");
+    assert_eq!(planned["total_tokens"], 7 * 4 * 32);
 }
 
 #[test]
