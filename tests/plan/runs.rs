@@ -1,8 +1,14 @@
 //! What `plan` says of a run: its batch, its data, its length, its time and its shape, as the training itself has them.
 
 use crate::common::{fixture, llama_train, stderr_of};
+use llama_train::config::preset;
+use llama_train::model::flops;
 use serde_json::Value;
 use std::path::Path;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
 
 /// `plan` in `dir` with these flags and settings.
 fn command(dir: &Path, flags: &[&str], settings: &[&str]) -> assert_cmd::Command {
@@ -213,4 +219,35 @@ fn the_vocabulary_is_that_of_a_tokenizer_on_this_machine() {
     let vocabulary = |plan: &Value| (plan["parameters"].as_u64().unwrap() - 13_360) / 32;
     assert_eq!(vocabulary(&to_be_trained), 512, "{to_be_trained}");
     assert_eq!(vocabulary(&with), 640, "{with}"); // special tokens included
+}
+
+/// `4N + 6A + 6Lds`: frozen matrices have no gradient of their own; all else stays the formula of MFU.
+#[test]
+fn adapters_take_less_time_than_whole_weights() {
+    let settings = [
+        "model.preset=llama3.1-8b",
+        "train.seq_len=2048",
+        "train.max_steps=1000",
+    ];
+    let adapted = [&settings[..], &["lora.enabled=true", "lora.rank=16"]].concat();
+    let planned = |flags: &[&str], settings: &[&str]| {
+        let flags = [&["--device", "h100"], flags].concat();
+        json(command(root(), &flags, settings))
+    };
+    let [whole, adapters] = [&settings[..], &adapted].map(|settings| planned(&[], settings));
+    let shape = preset("llama3.1-8b").unwrap();
+    let n = flops::matmul_parameters(&shape) as f64;
+    let attention = 6.0 * 32.0 * 4096.0 * 2048.0;
+    let cost = |plan: &Value| plan["time"]["flops_per_token"].as_f64().unwrap();
+    assert_eq!(cost(&whole), 6.0 * n + attention);
+    let a = (cost(&adapters) - 4.0 * n - attention) / 6.0;
+    assert!(a > 1e6 && a < 5e7, "{a}");
+    assert_eq!(adapters["flops_per_token"], whole["flops_per_token"]); // as metrics count it
+    let hours = |plan: &Value| plan["time"]["hours"].as_f64().unwrap();
+    let share = hours(&adapters) / hours(&whole);
+    assert!((share - cost(&adapters) / cost(&whole)).abs() < 1e-9 && share < 0.75);
+    // The model below the adapters is asked for each pair: one more forward.
+    let preferred = cost(&planned(&["--verb", "dpo"], &adapted)) - cost(&adapters);
+    let forward = (6.0 * n + attention) / 3.0;
+    assert!((preferred / forward - 1.0).abs() < 1e-9, "{preferred}");
 }

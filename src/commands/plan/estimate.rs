@@ -17,12 +17,20 @@ pub(super) struct Cost {
 }
 
 impl Cost {
-    /// Forward and backward of `trained`, `6N + 6Lds`, and a third of `6N + 6Lds` of the
+    /// Forward and backward of `trained`, `6N + 6Lds` or with adapters `4N + 6A + 6Lds`, and a third of `6N + 6Lds` of the
     /// model that is asked, which goes forward only.
     pub(super) fn of(trained: &Footprint, asked: Option<&ModelConfig>, seq_len: u64) -> Self {
         let shape = &trained.config;
-        let own = flops::flops_per_token(shape, seq_len);
-        let formula = "MFU = (6N + 6Lds) x tokens/s / peak";
+        let (own, formula) = match &trained.lora {
+            None => (
+                flops::flops_per_token(shape, seq_len),
+                "MFU = (6N + 6Lds) x tokens/s / peak",
+            ),
+            Some(_) => (
+                flops::flops_per_token_adapted(shape, trained.trained_parameters(), seq_len),
+                "(4N + 6A + 6Lds) x tokens/s / peak, A in adapters",
+            ),
+        };
         let asked = asked.map_or(0.0, |model| flops::flops_per_token(model, seq_len) / 3.0);
         Self {
             flops_per_token: own + asked,

@@ -64,7 +64,7 @@ pub fn run(request: &Request) -> Result<Output> {
         .memory_bytes
         .or(device.card().map(Card::memory_bytes));
     let memory = table(&workload, &batch, memory_bytes);
-    let cost = Cost::of(&workload.model, models.second.as_ref(), batch.seq_len);
+    let cost = Cost::of(&workload.model, models.asked(config, verb), batch.seq_len);
     let peak = Peak::new(device, config.train.precision, request.mfu);
     let mut output = described(&plan, &memory)?;
     tell_time(&mut output, &Estimate::new(&plan, cost, peak))?;

@@ -32,6 +32,13 @@ impl Models {
         };
         Ok(Self { trained, second })
     }
+
+    /// The one that each batch goes through forward only: the second, or the policy's own below its adapters.
+    pub(super) fn asked(&self, config: &Config, verb: Verb) -> Option<&ModelConfig> {
+        let is_asked_below = verb == Verb::Dpo && is_asked_each_step(config);
+        let below = is_asked_below.then_some(&self.trained);
+        self.second.as_ref().or(below)
+    }
 }
 
 fn described(path: &str) -> Result<ModelConfig> {
