@@ -218,6 +218,45 @@ fn data_of_another_vocabulary_is_named() {
     );
 }
 
+/// Weights without a tokenizer are held to the size of the vocabulary, larger or smaller.
+#[test]
+fn weights_of_another_vocabulary_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(
+        dir.path().join("a.txt"),
+        "some text, over and over. ".repeat(200),
+    )
+    .unwrap();
+    llama_train(dir.path())
+        .args([
+            "prep-data",
+            "pretrain",
+            "--input",
+            "a.txt",
+            "--out",
+            "tokens",
+            "--tokenizer",
+        ])
+        .arg(fixture("tokenizer"))
+        .assert()
+        .success();
+    let path = dir.path().join("tokens/manifest.json");
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    manifest["vocab_size"] = 600.into();
+    fs::write(&path, manifest.to_string()).unwrap();
+    let parts = [
+        "tokens: the data has a vocabulary of",
+        "the model one of 640",
+    ];
+    fails(
+        dir.path(),
+        &stream_run("run", &["data.path=tokens"]),
+        2,
+        &parts,
+    );
+}
+
 /// Prepared with one tokenizer, asked to train with another: the manifest knows better.
 #[test]
 fn data_of_another_tokenizer_is_refused() {

@@ -240,52 +240,6 @@ fn stdout_is_one_object_and_secrets_stay_out() {
     );
 }
 
-#[test]
-fn bench_reports_the_contracts_fields() {
-    let settings = [
-        "model.dim=16",
-        "model.n_layers=1",
-        "model.n_heads=2",
-        "model.vocab_size=64",
-        "train.seq_len=16",
-    ];
-    let dir = tempfile::tempdir().unwrap();
-    let run = llama_train(dir.path())
-        .args([
-            "bench",
-            "--json",
-            "--steps",
-            "4",
-            "--warmup",
-            "1",
-            "--set",
-            "run.device=cpu",
-        ])
-        .args(settings.iter().flat_map(|setting| ["--set", setting]))
-        .assert()
-        .success();
-    let report: Value = serde_json::from_slice(&run.get_output().stdout).unwrap();
-    assert_eq!(report["step_seconds"].as_array().unwrap().len(), 4);
-    for key in [
-        "tokens_per_second",
-        "peak_memory_bytes",
-        "cpu_seconds_per_step",
-        "flops_per_token",
-    ] {
-        assert!(report[key].as_f64().unwrap() > 0.0, "{key}: {report}");
-    }
-    // 6 N + 6 L d s, by hand: N = 4·16² + 3·16·256 + 64·16.
-    assert_eq!(
-        report["flops_per_token"],
-        6.0 * (1024.0 + 12288.0 + 1024.0) + 6.0 * 16.0 * 16.0
-    );
-    assert_eq!(
-        (&report["device"], &report["precision"]),
-        (&"cpu".into(), &"fp32".into())
-    );
-    assert!(fs::read_dir(dir.path()).unwrap().next().is_none());
-}
-
 /// What no GPU has run is named from the one table, and every kernel of the CPU holds.
 #[test]
 fn doctor_tells_of_the_kernels() {

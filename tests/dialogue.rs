@@ -101,13 +101,18 @@ fn lines_are_answered_until_they_end() {
 
 #[test]
 fn a_conversation_without_room_starts_anew() {
-    let long = "word ".repeat(20_000);
+    let (long, half) = ("word ".repeat(20_000), "word ".repeat(2_000));
     let outcome = generate_command(&["--interactive"])
-        .write_stdin(format!("{long}\nshort\n"))
+        .write_stdin(format!("{long}\n{half}\n{half}\n"))
         .assert()
         .success();
     let said = crate::common::stderr_of(&outcome);
     assert!(said.contains("the model reads at most 8192"), "{said}");
     assert!(said.contains("the conversation starts anew"), "{said}");
-    assert!(!outcome.get_output().stdout.is_empty());
+    let answers = String::from_utf8_lossy(&outcome.get_output().stdout);
+    assert_eq!(
+        answers.lines().count(),
+        2,
+        "the message that finds no room begins anew: {answers:?}"
+    );
 }

@@ -1,6 +1,6 @@
 //! Scores of checkpoints, against transformers and PEFT.
 
-use crate::common::{fixture, llama_train};
+use crate::common::{fixture, llama_train, stderr_of};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -100,6 +100,30 @@ fn the_score_is_the_same_for_any_batch_and_limit_counts_rows() {
     let (three, first) = with(&["--limit", "3"]);
     assert_eq!(three["loss"]["num_targets"], 144);
     assert_eq!(first, windows[..3]);
+}
+
+/// A file that cannot be is found before the work, and nothing is left of one that could.
+#[test]
+fn details_have_a_place_before_the_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let checkpoint = fixture("2_train_trace/init");
+    let refused = llama_train(dir.path())
+        .args([
+            "eval",
+            "--tasks",
+            "loss",
+            "--details",
+            "nowhere/d.jsonl",
+            "--checkpoint",
+        ])
+        .arg(&checkpoint)
+        .assert()
+        .code(2);
+    let said = stderr_of(&refused);
+    assert!(
+        said.contains("--details nowhere/d.jsonl: cannot create"),
+        "{said}"
+    );
 }
 
 #[test]

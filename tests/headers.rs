@@ -51,7 +51,7 @@ fn shape(of: &str) -> ModelConfig {
         let config = load(&root().join(of));
         let (vocab_size, seq_len) = (
             config.prepare.vocab_size as i64,
-            config.train.seq_len as i64,
+            config.train.seq_len() as i64,
         );
         config.model.resolve(Some(vocab_size), seq_len).unwrap()
     })

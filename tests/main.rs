@@ -3,6 +3,7 @@
 
 mod adapters;
 mod bad_input;
+mod bench;
 mod benchmarks;
 mod chat;
 mod cli;
@@ -33,6 +34,7 @@ mod readme;
 mod recomputation;
 mod reference;
 mod report;
+mod run_folder;
 mod runs;
 mod sft;
 mod tokenizer;

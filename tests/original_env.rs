@@ -1,6 +1,6 @@
 //! The original project's variables: each sets its key, for the verb it belongs to.
 
-use crate::common::{llama_train, stderr_of};
+use crate::common::{fixture, llama_train, stderr_of};
 use llama_train::config::{Config, Purpose, Sources};
 use std::fs;
 use std::path::Path;
@@ -236,6 +236,53 @@ fn switches_name_the_verb_or_what_is_not_built() {
         value(&hub, "tokenizer.path"),
         Some(as_toml("\"hf://org/name\""))
     );
+}
+
+/// Switches in one source, what they choose between in another.
+#[test]
+fn sources_are_read_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = "IS_INSTRUCT_TRAINING=True\nINSTRUCT_DATALOADER_ROOT_PATH=chats\nPRETRAIN_DATALOADER_ROOT_PATH=text\n";
+    fs::write(dir.path().join(".env"), env).unwrap();
+    let refused = llama_train(dir.path())
+        .args(["distill", "--set", "distill.teacher=t", "--init-from"])
+        .arg(fixture("2_train_trace/init"))
+        .env("IS_MODEL_DISTILLATION", "True")
+        .assert()
+        .code(2);
+    let said = stderr_of(&refused);
+    assert!(said.contains("chats: no such folder"), "{said}");
+}
+
+/// What contradicts the verb is told beside the other mistakes.
+#[test]
+fn the_wrong_verb_does_not_hide_other_mistakes() {
+    let said = load("IS_DPO_TRAINING=True\nMAX_LR=fast", Pretrain).unwrap_err();
+    for part in ["2 mistakes", "asks for `llama-train dpo`", "optim.max_lr"] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+/// Where the items are, HellaSwag is scored in pretraining, as in the original; a dollar sign is a dollar sign.
+#[test]
+fn hellaswag_is_scored_where_its_items_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = format!(
+        "HELLASWAG_EVERY_X_STEPS=200\nHELLASWAG_PATH={}\n",
+        dir.path().display()
+    );
+    let tasks = |purpose| value(&load(&env, purpose).unwrap(), "eval.tasks");
+    assert_eq!(tasks(Pretrain), Some(as_toml("[]")));
+    fs::write(dir.path().join("hellaswag_val.jsonl"), "").unwrap();
+    assert_eq!(tasks(Pretrain), Some(as_toml("[\"hellaswag\"]")));
+    assert_eq!(tasks(Sft), Some(as_toml("[]")));
+    let every = |purpose| value(&load(&env, purpose).unwrap(), "eval.every");
+    assert_eq!(
+        (every(Pretrain), every(Sft)),
+        (Some(as_toml("200")), Some(as_toml("0")))
+    );
+    let project = load("WNB_PROJECT_NAME=a$b", Pretrain).unwrap();
+    assert_eq!(value(&project, "wandb.project"), Some(as_toml("\"a$b\"")));
 }
 
 /// Names in any case, the environment over `.env`, our own names over the original's.

@@ -1,5 +1,7 @@
 //! The memory plan: against what was counted in real steps, and by its own arithmetic.
 
+mod runs;
+
 use crate::common::llama_train;
 use llama_train::config::{ModelConfig, Recompute, preset};
 use llama_train::loss::memory::Scoring;

@@ -22,6 +22,7 @@ fn the_configuration_table_is_the_codes() {
     }
     assert!(
         wanted.lines().count() > 100
-            && wanted.contains("| `train.seq_len` | `1024` | Tokens per row. |")
+            && wanted
+                .contains("| `train.micro_batch_size` | `4` | Rows per forward pass and rank. |")
     );
 }

@@ -284,6 +284,63 @@ fn what_is_too_long_goes_by_the_rule() {
     );
 }
 
+/// Rows are as long as the model reads where nothing else is asked for; its checkpoints say how it was spoken to.
+#[test]
+fn a_chat_model_can_be_opened_and_spoken_to() {
+    let dir = tempfile::tempdir().unwrap();
+    write_folder(&dir.path().join("data"), &["train"]);
+    let path = dir.path().join("data/tokenizer_config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    config
+        .as_object_mut()
+        .unwrap()
+        .remove("chat_template")
+        .unwrap();
+    fs::write(&path, config.to_string()).unwrap();
+    let model = dir.path().join("model");
+    crate::common::copy_folder(&fixture("1_checkpoints/a_mha_untied"), &model);
+    let path = model.join("config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    config["max_position_embeddings"] = 90.into();
+    fs::write(&path, config.to_string()).unwrap();
+    let settings = [
+        "data.path=data",
+        "run.name=run",
+        "train.max_steps=1",
+        "run.device=cpu",
+    ];
+    let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+    llama_train(dir.path())
+        .args(["sft", "--init-from", "model"])
+        .args(settings)
+        .assert()
+        .success();
+    let latest = dir.path().join("runs/run/checkpoints/latest");
+    let config = fs::read_to_string(latest.join("config.toml")).unwrap();
+    assert!(config.contains("seq_len = 90"), "{config}");
+    let template = fs::read_to_string(latest.join("chat_template.jinja")).unwrap();
+    assert!(template.contains("<|start_header_id|>"), "{template}");
+}
+
+/// An answer that is all cut off teaches nothing.
+#[test]
+fn a_cut_example_without_an_answer_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    write_folder(&dir.path().join("data"), &["train"]);
+    let settings = [
+        "train.seq_len=8",
+        "train.max_steps=1",
+        "sft.on_too_long=truncate",
+    ];
+    let said = stderr_of(
+        &llama_train(dir.path())
+            .args(sft("cut", &settings))
+            .assert()
+            .code(2),
+    );
+    assert!(said.contains("no conversation"), "{said}");
+}
+
 #[test]
 fn impossible_requests_say_why() {
     let dir = tempfile::tempdir().unwrap();

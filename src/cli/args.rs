@@ -121,6 +121,9 @@ pub(super) struct Original {
 pub(super) struct Plan {
     #[command(flatten)]
     pub(super) common: Common,
+    /// Take the shape of this Hugging Face folder or checkpoint, or hf://org/name[@revision]; no weights are read
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) init_from: Option<String>,
     /// The verb that the configuration is for [default: by its data, its teacher and how its batch is counted]
     #[arg(long, value_name = "VERB", value_parser = ["pretrain", "sft", "dpo", "distill"])]
     pub(super) verb: Option<String>,
@@ -203,8 +206,11 @@ pub(super) struct Completions {
 pub(super) struct Bench {
     #[command(flatten)]
     pub(super) common: Common,
+    /// Take the shape of this Hugging Face folder or checkpoint, or hf://org/name[@revision]; no weights are read
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) init_from: Option<String>,
     /// Steps to time
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) steps: u64,
     /// Steps before them that are not timed
     #[arg(long, value_name = "N", default_value_t = 3)]

@@ -10,9 +10,8 @@ mod prep_args;
 mod prep_requests;
 mod requests;
 
-use crate::commands::original_checkpoint::Stage;
-use crate::commands::{Output, distill, dpo, pretrain, sft};
-use crate::config::{BadRequest, Purpose};
+use crate::commands::{Output, distill, dpo, plan, pretrain, sft};
+use crate::config::BadRequest;
 use crate::dist::LaunchEnv;
 use crate::{logging, torch};
 use args::{Cli, Verb};
@@ -81,12 +80,10 @@ impl Verb {
     fn run(&self) -> anyhow::Result<Output> {
         match self {
             Self::PrepData(preparation) => preparation.run(),
-            Self::Pretrain(args) => {
-                pretrain::run(&args.request(Purpose::Pretrain, Stage::Pretrain)?)
-            }
-            Self::Sft(args) => sft::run(&args.request(Purpose::Sft, Stage::Instruct)?),
-            Self::Dpo(args) => dpo::run(&args.request(Purpose::Dpo, Stage::Dpo)?),
-            Self::Distill(args) => distill::run(&args.request(Purpose::Distill, Stage::Pretrain)?),
+            Self::Pretrain(args) => pretrain::run(&args.request(plan::Verb::Pretrain)?),
+            Self::Sft(args) => sft::run(&args.request(plan::Verb::Sft)?),
+            Self::Dpo(args) => dpo::run(&args.request(plan::Verb::Dpo)?),
+            Self::Distill(args) => distill::run(&args.request(plan::Verb::Distill)?),
             Self::Generate(args) => args.run(),
             Self::Bench(args) => args.run(),
             Self::Doctor(args) => args.run(),

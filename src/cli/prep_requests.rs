@@ -80,7 +80,7 @@ fn request(
             kind,
             config: config.prepare,
             system_prompt: config.sft.system_prompt,
-            seq_len: config.train.seq_len,
+            seq_len: config.train.seq_len(),
         },
         tokenizer: config.tokenizer,
         inspect,

@@ -17,14 +17,19 @@ use tch::Kind;
 impl Common {
     /// The configuration with the verb's own flags on top.
     pub(super) fn load(&self, flags: Assignments, purpose: Purpose) -> Result<Config> {
+        Config::load(&self.sources(flags, purpose)?)
+    }
+
+    fn sources(&self, flags: Assignments, purpose: Purpose) -> Result<Sources> {
         let mut assignments = assignments::from_set(&self.set)?;
         assignments.extend(flags.into_inner());
-        Config::load(&Sources {
+        Ok(Sources {
             file: self.config.clone(),
             env_file: self.env_file.clone(),
             assignments,
             purpose,
             tasks: task_names().collect(),
+            world_size: None,
         })
     }
 }
@@ -43,11 +48,23 @@ impl Original {
     }
 }
 
+/// `--init-from`, the same for all verbs that have it.
+fn starting_from(init_from: Option<&String>) -> Assignments {
+    let mut flags = Assignments::default();
+    flags.text("--init-from", "model.init_from", init_from);
+    flags
+}
+
 impl Training {
-    /// What the verb of this stage is asked to do.
-    pub(super) fn request(&self, purpose: Purpose, stage: Stage) -> Result<TrainingRequest> {
-        let mut flags = Assignments::default();
-        flags.text("--init-from", "model.init_from", self.init_from.as_ref());
+    /// What the verb is asked to do.
+    pub(super) fn request(&self, verb: plan::Verb) -> Result<TrainingRequest> {
+        let (purpose, stage) = match verb {
+            plan::Verb::Pretrain => (Purpose::Pretrain, Stage::Pretrain),
+            plan::Verb::Sft => (Purpose::Sft, Stage::Instruct),
+            plan::Verb::Dpo => (Purpose::Dpo, Stage::Dpo),
+            plan::Verb::Distill => (Purpose::Distill, Stage::Pretrain),
+        };
+        let flags = starting_from(self.init_from.as_ref());
         let resume = self.resume.as_deref().map(|from| match from {
             "latest" => ResumeFrom::Latest,
             dir => ResumeFrom::Path(dir.into()),
@@ -58,6 +75,7 @@ impl Training {
             None => self.start_step,
         };
         Ok(TrainingRequest {
+            verb,
             config,
             resume,
             reset_optimizer: self.reset_optimizer,
@@ -144,7 +162,12 @@ impl Export {
 
 impl Plan {
     pub(super) fn run(&self) -> Result<Output> {
-        let config = self.common.load(Assignments::default(), Purpose::Other)?;
+        let config = Config::load(&Sources {
+            world_size: self.world_size,
+            ..self
+                .common
+                .sources(starting_from(self.init_from.as_ref()), Purpose::Other)?
+        })?;
         plan::run(&plan::Request {
             verb: self.verb.as_deref().and_then(plan::Verb::named),
             device: self.device.as_deref().and_then(plan::Device::named),
@@ -182,7 +205,8 @@ impl Report {
 
 impl Bench {
     pub(super) fn run(&self) -> Result<Output> {
-        let config = self.common.load(Assignments::default(), Purpose::Other)?;
+        let flags = starting_from(self.init_from.as_ref());
+        let config = self.common.load(flags, Purpose::Other)?;
         bench::run(&bench::Request {
             config,
             steps: self.steps,

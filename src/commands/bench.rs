@@ -1,6 +1,6 @@
 //! `llama-train bench`: steady-state training speed of a configuration on random tokens, through the same loop.
 
-use super::Output;
+use super::{Output, fit, shape};
 use crate::checkpoint::Moments;
 use crate::config::{CheckpointConfig, Config, DeviceChoice, GenerateConfig, ModelConfig};
 use crate::data::RandomTokens;
@@ -19,9 +19,9 @@ use tch::Device;
 /// What to measure.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The configuration; its data and checkpoints are not used.
+    /// The configuration; of its data and weights no more than the model's shape is taken.
     pub config: Config,
-    /// Steps that are timed.
+    /// Steps that are timed: at least one.
     pub steps: u64,
     /// Steps before them that are not.
     pub warmup: u64,
@@ -30,19 +30,20 @@ pub struct Request {
 /// Trains on random tokens and reports the timed steps.
 ///
 /// # Errors
-/// A bad request when the shape is not given in full; later what the device does.
+/// A bad request when the shape is not given in full or too short for the rows; later what the device does.
 pub fn run(request: &Request) -> Result<Output> {
     let config = without_side_effects(&request.config);
     let launch = LaunchEnv::read()?;
-    let model = config.model.resolve(None, config.train.seq_len as i64)?;
-    let batch = BatchPlan::new(&config.train, launch.world_size);
+    let model = shape::before_training(&config, None)?;
+    let config = fit::with_seq_len(&config, &model)?;
+    let batch = BatchPlan::new(&config.train, launch.world_size)?;
     let steps = request.warmup + request.steps;
     let plan = RunPlan::new(&model, &batch, u64::from(u32::MAX), steps as i64);
     let rendezvous = Rendezvous::meet(launch, config.dist.clone())?;
     let device = prepare_device(&config.run, &config.train, rendezvous.launch())?;
     let group = rendezvous.group(device)?;
     let baseline = peak_memory_bytes(device); // of the program, before there is a model
-    let mut trainer = parts(&config, model, batch, plan).assemble(CausalLm, device, group)?;
+    let mut trainer = parts(config, model, batch, plan).assemble(CausalLm, device, group)?;
     let timings = Timings::default();
     trainer.sinks.push(Box::new(timings.clone()));
     trainer.run()?;
@@ -67,16 +68,16 @@ fn without_side_effects(config: &Config) -> Config {
 }
 
 fn parts(
-    config: &Config,
+    config: Config,
     model: ModelConfig,
     batch: BatchPlan,
     plan: RunPlan,
-) -> Parts<'_, RandomTokens> {
+) -> Parts<RandomTokens> {
+    let (vocab_size, seq_len) = (model.vocab_size.unsigned_abs(), batch.seq_len);
     let random = |rows: u64| {
-        let vocab_size = model.vocab_size.unsigned_abs();
         Arc::new(RandomTokens {
             rows,
-            seq_len: config.train.seq_len,
+            seq_len,
             vocab_size,
         })
     };
@@ -86,6 +87,7 @@ fn parts(
         base: None,
         reference: None,
         special: SpecialTokens::default(),
+        second: None,
         tokenizer: None,
         prompts: PromptStyle::Text,
         train: random(u64::from(u32::MAX)),

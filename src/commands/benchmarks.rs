@@ -65,7 +65,7 @@ pub fn find_due(config: &EvalConfig) -> Result<Vec<TaskSource>> {
 /// # Errors
 /// As [`load`]; a bad request when there is no tokenizer.
 pub fn load_for<D>(
-    parts: &Parts<'_, D>,
+    parts: &Parts<D>,
     sources: &[TaskSource],
     rendezvous: &Rendezvous,
 ) -> Result<Vec<Task>> {

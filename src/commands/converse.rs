@@ -68,7 +68,7 @@ fn next_line() -> Result<Option<String>> {
     let mut line = String::new();
     while line.trim().is_empty() {
         if io::stdin().is_terminal() {
-            eprint!("> ");
+            io::stderr().write_all(b"> ")?;
         }
         line.clear();
         if io::stdin().read_line(&mut line)? == 0 {

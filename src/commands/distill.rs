@@ -33,12 +33,12 @@ pub fn run(request: &TrainingRequest) -> Result<Output> {
 
 fn learn<D: Dataset<Batch = TokenBatch>>(
     request: &TrainingRequest,
-    mut parts: Parts<'_, DistillDataset<D>>,
+    mut parts: Parts<DistillDataset<D>>,
     rendezvous: Rendezvous,
 ) -> Result<Output> {
     let teacher = TeacherModel::find(request, &parts, &rendezvous)?;
     parts.reference = teacher.record().cloned();
-    parts.plan = parts.plan.beside(teacher.held());
+    let parts = parts.beside(teacher.held());
     training::run(request, parts, rendezvous, |parts, device, group| {
         let teacher = teacher.load(parts, device, group)?;
         Ok(Distill::new(request.config.distill.clone(), teacher))

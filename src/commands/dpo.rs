@@ -1,19 +1,19 @@
 //! `llama-train dpo`: from a model that answers to one that answers as people prefer.
 
+use super::Output;
+use super::found_model::{self, FoundModel};
 use super::reference::ReferenceModel;
 use super::training::{self, TrainingRequest};
-use super::{Output, fit};
 use crate::bad_request;
 use crate::config::{Config, ModelConfig};
 use crate::data::manifest::Kind;
 use crate::data::{Dataset, PreferenceDataset, PreparedFolder, Split};
 use crate::dist::Rendezvous;
 use crate::objective::Dpo;
-use crate::tokenizer::{PromptStyle, Tokenizer};
-use crate::train::{BatchPlan, Parts, RunPlan};
+use crate::tokenizer::Tokenizer;
+use crate::train::{BatchPlan, Parts};
 use anyhow::Result;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Checks the request, trains, and tells what came of it.
 ///
@@ -29,64 +29,38 @@ pub fn run(request: &TrainingRequest) -> Result<Output> {
 }
 
 /// Everything that can be known without a device.
-fn check<'a>(
-    request: &'a TrainingRequest,
+fn check(
+    request: &TrainingRequest,
     rendezvous: &Rendezvous,
-) -> Result<(Parts<'a, PreferenceDataset>, ReferenceModel)> {
+) -> Result<(Parts<PreferenceDataset>, ReferenceModel)> {
     let config = &request.config;
-    let (folder, start) = training::run_folder(request, rendezvous)?;
+    let place = training::run_folder(request, rendezvous)?;
     let dir = config.data.path.as_deref().ok_or_else(|| {
         bad_request!(
             "data.path is not set: name the folder that prep-data preference wrote (--set data.path=FOLDER)"
         )
     })?;
-    let source = training::model_to_tune(request, &folder, &start, rendezvous)?;
-    let model = source.config().clone();
-    let tokenizer = training::find_tokenizer(config, Some(&source), dir, rendezvous)?;
-    let tokenizer = tokenizer.map(Tokenizer::with_chat_template);
-    fit::check_seq_len(config.train.seq_len, &model)?;
-    let vocabulary = training::vocabulary(config, Some(&source), &start);
-    let open = |split| {
-        let data = PreparedFolder::open(dir, split)?;
-        fit::check(
-            dir,
-            &data,
-            Kind::Preference,
-            (&model, vocabulary),
-            tokenizer.as_ref(),
-        )?;
-        pairs(config, &model, data, split)
-    };
+    let source = found_model::to_tune(request, &place, rendezvous)?;
+    let shape = source.config().clone();
+    let tokenizer = found_model::find_tokenizer(config, Some(&source), dir, rendezvous)?;
+    let found = (Some(source), tokenizer.map(Tokenizer::with_chat_template));
+    let model = FoundModel::new(
+        request,
+        shape,
+        found,
+        found_model::chat_prompts(&config.sft),
+    )?;
+    let open = |split| PreparedFolder::open(dir, split);
     let (train, val) = (open(Split::Train)?, open(Split::Val)?);
-    check_pairs(config, dir, &train, &val)?;
-    let prompts = PromptStyle::Chat {
-        system_prompt: config.sft.system_prompt.clone(),
-    };
-    let longest = model.max_seq_len;
-    training::check_samples(&config.generate, tokenizer.as_ref(), &prompts, longest)?;
-    let checkpoints = training::checkpoints(&folder, &start)?;
-    let reference = ReferenceModel::choose(request, &model, &checkpoints, rendezvous)?;
+    model.check(dir, &train, Kind::Preference)?;
+    let config = &model.request.config;
+    let splits = both_splits(config, dir, &model.shape, (train, val))?;
+    let checkpoints = training::checkpoints(&place.0, &place.1)?;
+    let reference = ReferenceModel::choose(&model.request, &model.shape, &checkpoints, rendezvous)?;
     let batch = batch_plan(config, rendezvous.launch().world_size)?;
-    let plan = RunPlan::new(&model, &batch, train.len(), config.train.max_steps);
-    let parts = Parts {
-        config,
-        init_from: training::init_from(config),
-        base: Some(source.base_name().to_owned()),
-        reference: reference.record().cloned(),
-        model,
-        special: training::special_tokens(tokenizer.as_ref(), Some(&source)),
-        tokenizer: tokenizer.map(Arc::new),
-        prompts,
-        train: Arc::new(train),
-        val: Arc::new(val),
-        batch,
-        plan: plan.beside(reference.second_model()),
-        folder,
-        start,
-        start_step: request.start_step,
-        moments: request.moments(),
-    };
-    Ok((parts, reference))
+    let mut parts = model.train_on(splits, batch, place);
+    parts.reference = reference.record().cloned();
+    Ok((parts.beside(reference.second_model()), reference))
 }
 
 fn pairs(
@@ -95,7 +69,7 @@ fn pairs(
     data: PreparedFolder,
     split: Split,
 ) -> Result<PreferenceDataset> {
-    let (seq_len, too_long) = (config.train.seq_len, config.dpo.on_too_long);
+    let (seq_len, too_long) = (config.train.seq_len(), config.dpo.on_too_long);
     let shards = data.into_preference_shards()?;
     let pairs = PreferenceDataset::new(shards, seq_len, model.vocab_size, too_long)?;
     log::info!(
@@ -107,13 +81,19 @@ fn pairs(
     Ok(pairs)
 }
 
-fn check_pairs(
+/// The pairs of both splits.
+///
+/// # Errors
+/// A bad request when there is nothing to train on.
+pub(super) fn both_splits(
     config: &Config,
     dir: &Path,
-    train: &PreferenceDataset,
-    val: &PreferenceDataset,
-) -> Result<()> {
-    let seq_len = config.train.seq_len;
+    model: &ModelConfig,
+    (train, val): (PreparedFolder, PreparedFolder),
+) -> Result<(PreferenceDataset, PreferenceDataset)> {
+    let train = pairs(config, model, train, Split::Train)?;
+    let val = pairs(config, model, val, Split::Val)?;
+    let seq_len = config.train.seq_len();
     if train.is_empty() {
         return Err(bad_request!(
             "{}: the train split has no pair with rows of at most {seq_len} tokens; raise train.seq_len, or set \
@@ -127,15 +107,18 @@ fn check_pairs(
             dir.display()
         );
     }
-    Ok(())
+    Ok((train, val))
 }
 
 /// A row is a pair, and pairs are counted.
-fn batch_plan(config: &Config, world_size: u64) -> Result<BatchPlan> {
+///
+/// # Errors
+/// A bad request when tokens are, or pairs leave a remainder.
+pub(super) fn batch_plan(config: &Config, world_size: u64) -> Result<BatchPlan> {
     match config.train.total_batch_tokens {
         Some(_) => Err(bad_request!(
             "train.total_batch_tokens: for dpo a row is a pair of any length; set train.total_batch_examples"
         )),
-        None => Ok(BatchPlan::of_pairs(&config.train, world_size)),
+        None => BatchPlan::of_pairs(&config.train, world_size),
     }
 }

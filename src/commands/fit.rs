@@ -1,7 +1,7 @@
 //! Whether a model and prepared data belong together.
 
 use crate::bad_request;
-use crate::config::ModelConfig;
+use crate::config::{Config, ModelConfig};
 use crate::data::PreparedFolder;
 use crate::data::manifest::Kind;
 use crate::tokenizer::Tokenizer;
@@ -19,11 +19,11 @@ pub enum Vocabulary {
 }
 
 impl Vocabulary {
-    /// Of the weights that a run starts from, if it does; `named` says whether the user named a tokenizer for them.
+    /// Of the weights that a run starts from, if it does, where no tokenizer is named for them.
     #[must_use]
-    pub fn of(weights: Option<&Pretrained>, named: bool) -> Self {
+    pub fn of(weights: Option<&Pretrained>) -> Self {
         match weights {
-            Some(weights) if !named && weights.tokenizer_folder().is_none() => Self::Exact,
+            Some(weights) if weights.tokenizer_folder().is_none() => Self::Exact,
             _ => Self::Padded,
         }
     }
@@ -120,6 +120,21 @@ fn check_vocabulary(
     }
 }
 
+/// The configuration for a model: rows as long as it says, or where it says nothing as long as they are by default and
+/// the model can read.
+///
+/// # Errors
+/// A bad request when the model cannot read what it says.
+pub fn with_seq_len(config: &Config, model: &ModelConfig) -> Result<Config> {
+    let longest = model.max_seq_len.unsigned_abs();
+    let mut config = config.clone();
+    match config.train.seq_len {
+        Some(given) => check_seq_len(given, model)?,
+        None => config.train.seq_len = Some(config.train.seq_len().min(longest)),
+    }
+    Ok(config)
+}
+
 /// Refuses rows that are longer than the model can read.
 ///
 /// # Errors
@@ -127,7 +142,7 @@ fn check_vocabulary(
 pub fn check_seq_len(seq_len: u64, model: &ModelConfig) -> Result<()> {
     match seq_len > model.max_seq_len.unsigned_abs() {
         true => Err(bad_request!(
-            "train.seq_len = {seq_len} is longer than the model's max_seq_len of {}",
+            "train.seq_len = {seq_len} is longer than the model's max_seq_len of {0}; set train.seq_len to {0} or less",
             model.max_seq_len
         )),
         false => Ok(()),

@@ -9,6 +9,7 @@ pub mod dpo;
 pub mod eval;
 pub mod export;
 pub mod fit;
+mod found_model;
 pub mod generate;
 mod history;
 pub mod kernel_checks;

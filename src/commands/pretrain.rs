@@ -1,8 +1,9 @@
 //! `llama-train pretrain`: from raw text or a folder of tokens to a model.
 
+use super::found_model::{self, FoundModel};
 use super::shape::shape;
 use super::training::{self, TrainingRequest};
-use super::{Output, fit, prep_data};
+use super::{Output, prep_data};
 use crate::bad_request;
 use crate::config::Config;
 use crate::data::manifest::Kind;
@@ -11,11 +12,10 @@ use crate::dist::Rendezvous;
 use crate::objective::CausalLm;
 use crate::prepare::Job;
 use crate::tokenizer::PromptStyle;
-use crate::train::{BatchPlan, Parts, RunPlan};
+use crate::train::{BatchPlan, Parts};
 use anyhow::Result;
 use std::convert::identity;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Checks the request, trains, and tells what came of it.
 ///
@@ -32,71 +32,49 @@ pub fn run(request: &TrainingRequest) -> Result<Output> {
 ///
 /// # Errors
 /// A bad request, or what the network has to say.
-pub(super) fn parts<'a, D: Dataset>(
-    request: &'a TrainingRequest,
+pub(super) fn parts<D: Dataset>(
+    request: &TrainingRequest,
     rendezvous: &Rendezvous,
     wrap: impl Fn(TokenDataset) -> D,
-) -> Result<Parts<'a, D>> {
+) -> Result<Parts<D>> {
     let config = &request.config;
-    let (folder, start) = training::run_folder(request, rendezvous)?;
+    if config.train.total_batch_examples.is_some() {
+        return Err(bad_request!(
+            "train.total_batch_examples: a row of plain text is no example; set train.total_batch_tokens"
+        ));
+    }
+    let place = training::run_folder(request, rendezvous)?;
     let dir = data_folder(config)?;
-    let source = training::model_source(request, &folder, &start, rendezvous)?;
+    let source = found_model::source(request, &place, rendezvous)?;
     let data = if request.dry_run && will_be_prepared(config, &dir)? {
         None
     } else {
         Some(rendezvous.rank_zero_first("data", || open_data(config, &dir))?)
     };
     let train = data.as_ref().map(|(train, _)| train);
-    let tokenizer = training::find_tokenizer(config, source.as_ref(), &dir, rendezvous)?;
-    let model = shape(config, source.as_ref(), train, tokenizer.as_ref())?;
-    fit::check_seq_len(config.train.seq_len, &model)?;
+    let tokenizer = found_model::find_tokenizer(config, source.as_ref(), &dir, rendezvous)?;
+    let shape = shape(config, source.as_ref(), train, tokenizer.as_ref())?;
+    let model = FoundModel::new(request, shape, (source, tokenizer), PromptStyle::Text)?;
     if let Some(train) = train {
-        let vocabulary = training::vocabulary(config, source.as_ref(), &start);
-        fit::check(
-            &dir,
-            train,
-            Kind::Pretrain,
-            (&model, vocabulary),
-            tokenizer.as_ref(),
-        )?;
-        training::check_samples(
-            &config.generate,
-            tokenizer.as_ref(),
-            &PromptStyle::Text,
-            model.max_seq_len,
-        )?;
+        model.check(&dir, train, Kind::Pretrain)?;
     }
-    let (train, val) = windows(config, &dir, data, model.vocab_size)?;
-    let batch = BatchPlan::new(&config.train, rendezvous.launch().world_size);
-    let plan = RunPlan::new(&model, &batch, train.len(), config.train.max_steps);
-    Ok(Parts {
-        config,
-        model,
-        init_from: training::init_from(config),
-        base: source.as_ref().map(|source| source.base_name().to_owned()),
-        reference: None,
-        special: training::special_tokens(tokenizer.as_ref(), source.as_ref()),
-        tokenizer: tokenizer.map(Arc::new),
-        prompts: PromptStyle::Text,
-        train: Arc::new(wrap(train)),
-        val: Arc::new(wrap(val)),
-        batch,
-        plan,
-        folder,
-        start,
-        start_step: request.start_step,
-        moments: request.moments(),
-    })
+    let config = &model.request.config;
+    let (train, val) = windows(config, &dir, data, model.shape.vocab_size)?;
+    let batch = BatchPlan::new(&config.train, rendezvous.launch().world_size)?;
+    Ok(model.train_on((wrap(train), wrap(val)), batch, place))
 }
 
 /// The windows of both splits; of none where the data is still to be prepared.
-fn windows(
+///
+/// # Errors
+/// A bad request when prepared data have no window to train on.
+pub(super) fn windows(
     config: &Config,
     dir: &Path,
     data: Option<(PreparedFolder, PreparedFolder)>,
     vocab_size: i64,
 ) -> Result<(TokenDataset, TokenDataset)> {
-    let seq_len = config.train.seq_len;
+    let seq_len = config.train.seq_len();
     let is_prepared = data.is_some();
     let (train, val) = data.map_or_else(Default::default, |(train, val)| {
         (train.into_shards(), val.into_shards())
@@ -117,13 +95,14 @@ fn windows(
     Ok((train, val))
 }
 
+/// Where the tokens are, or will be.
+pub(super) fn folder(config: &Config) -> Option<PathBuf> {
+    let path = config.data.path.clone();
+    path.or_else(|| config.prepare.out.clone())
+}
+
 fn data_folder(config: &Config) -> Result<PathBuf> {
-    let path = config
-        .data
-        .path
-        .clone()
-        .or_else(|| config.prepare.out.clone());
-    path.ok_or_else(|| {
+    folder(config).ok_or_else(|| {
         bad_request!(
             "data.path is not set: name the folder that prep-data wrote (--set data.path=FOLDER); or name raw text with \
              prepare.input, and with data.path a folder for its tokens"
@@ -135,7 +114,11 @@ fn is_prepared_here(config: &Config) -> bool {
     !config.prepare.input.is_empty() || config.prepare.mix.is_some()
 }
 
-fn will_be_prepared(config: &Config, dir: &Path) -> Result<bool> {
+/// Whether the folder is made from `prepare.input` first.
+///
+/// # Errors
+/// When its manifest is damaged.
+pub(super) fn will_be_prepared(config: &Config, dir: &Path) -> Result<bool> {
     Ok(is_prepared_here(config) && Manifest::read(dir)?.is_none())
 }
 

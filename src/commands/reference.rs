@@ -1,8 +1,9 @@
 //! The model that a policy is held against: what its run started from, also after a resume, or the one that was named.
 
+use super::found_model::init_from;
 use super::reference_scores::Scores;
 use super::second_model::{Role, SecondModel, recorded};
-use super::training::{TrainingRequest, init_from};
+use super::training::TrainingRequest;
 use crate::bad_request;
 use crate::config::ModelConfig;
 use crate::data::PreferenceDataset;
@@ -89,7 +90,7 @@ impl ReferenceModel {
     /// When weights or scores cannot be read, written or computed.
     pub(super) fn load(
         self,
-        parts: &Parts<'_, PreferenceDataset>,
+        parts: &Parts<PreferenceDataset>,
         device: Device,
         group: &dyn ProcessGroup,
     ) -> Result<Reference> {

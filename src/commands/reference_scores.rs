@@ -43,7 +43,7 @@ impl Scores {
         let depends_on = json!({
             "reference": reference.fingerprint,
             "data": data,
-            "seq_len": config.train.seq_len,
+            "seq_len": config.train.seq_len(),
             "on_too_long": config.dpo.on_too_long,
         });
         Ok(Self {
@@ -59,7 +59,7 @@ impl Scores {
     /// When the scores cannot be read, computed or written.
     pub(super) fn give_to(
         self,
-        parts: &Parts<'_, PreferenceDataset>,
+        parts: &Parts<PreferenceDataset>,
         device: Device,
         group: &dyn ProcessGroup,
     ) -> Result<()> {

@@ -1,20 +1,20 @@
 //! `llama-train sft`: from a base model to one that answers.
 
+use super::Output;
+use super::found_model::{self, FoundModel};
 use super::shape::shape;
 use super::training::{self, TrainingRequest};
-use super::{Output, fit};
 use crate::bad_request;
 use crate::config::{Config, ModelConfig};
 use crate::data::manifest::Kind;
 use crate::data::{Dataset, InstructDataset, PreparedFolder, RowLayout, Split};
 use crate::dist::Rendezvous;
 use crate::objective::CausalLm;
-use crate::tokenizer::{PromptStyle, Tokenizer};
-use crate::train::{BatchPlan, Parts, RunPlan};
+use crate::tokenizer::Tokenizer;
+use crate::train::{BatchPlan, Parts};
 use anyhow::Result;
 use std::convert::identity;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Checks the request, trains, and tells what came of it.
 ///
@@ -40,64 +40,33 @@ pub(super) enum Beginning {
 ///
 /// # Errors
 /// A bad request, or what the network has to say.
-pub(super) fn parts<'a, D: Dataset>(
-    request: &'a TrainingRequest,
+pub(super) fn parts<D: Dataset>(
+    request: &TrainingRequest,
     beginning: Beginning,
     rendezvous: &Rendezvous,
     wrap: impl Fn(InstructDataset) -> D,
-) -> Result<Parts<'a, D>> {
+) -> Result<Parts<D>> {
     let config = &request.config;
-    let (folder, start) = training::run_folder(request, rendezvous)?;
+    let place = training::run_folder(request, rendezvous)?;
     let dir = config.data.path.as_deref().ok_or_else(|| {
         bad_request!("data.path is not set: name the folder that prep-data instruct wrote (--set data.path=FOLDER)")
     })?;
     let source = match beginning {
-        Beginning::Weights => Some(training::model_to_tune(
-            request, &folder, &start, rendezvous,
-        )?),
-        Beginning::WeightsOrShape => training::model_source(request, &folder, &start, rendezvous)?,
+        Beginning::Weights => Some(found_model::to_tune(request, &place, rendezvous)?),
+        Beginning::WeightsOrShape => found_model::source(request, &place, rendezvous)?,
     };
-    let source = source.as_ref();
-    let tokenizer = training::find_tokenizer(config, source, dir, rendezvous)?;
+    let tokenizer = found_model::find_tokenizer(config, source.as_ref(), dir, rendezvous)?;
     let tokenizer = tokenizer.map(Tokenizer::with_chat_template);
     let open = |split| PreparedFolder::open(dir, split);
     let (train, val) = (open(Split::Train)?, open(Split::Val)?);
-    let model = shape(config, source, Some(&train), tokenizer.as_ref())?;
-    fit::check_seq_len(config.train.seq_len, &model)?;
-    let vocabulary = training::vocabulary(config, source, &start);
-    fit::check(
-        dir,
-        &train,
-        Kind::Instruct,
-        (&model, vocabulary),
-        tokenizer.as_ref(),
-    )?;
-    let (train, val) = both_splits(config, &model, train, val)?;
-    let prompts = PromptStyle::Chat {
-        system_prompt: config.sft.system_prompt.clone(),
-    };
-    let longest = model.max_seq_len;
-    training::check_samples(&config.generate, tokenizer.as_ref(), &prompts, longest)?;
+    let shape = shape(config, source.as_ref(), Some(&train), tokenizer.as_ref())?;
+    let prompts = found_model::chat_prompts(&config.sft);
+    let model = FoundModel::new(request, shape, (source, tokenizer), prompts)?;
+    model.check(dir, &train, Kind::Instruct)?;
+    let config = &model.request.config;
+    let (train, val) = both_splits(config, &model.shape, train, val)?;
     let batch = batch_plan(config, rendezvous.launch().world_size)?;
-    let plan = RunPlan::new(&model, &batch, train.len(), config.train.max_steps);
-    Ok(Parts {
-        config,
-        init_from: training::init_from(config),
-        base: source.map(|source| source.base_name().to_owned()),
-        reference: None,
-        model,
-        special: training::special_tokens(tokenizer.as_ref(), source),
-        tokenizer: tokenizer.map(Arc::new),
-        prompts,
-        train: Arc::new(wrap(train)),
-        val: Arc::new(wrap(val)),
-        batch,
-        plan,
-        folder,
-        start,
-        start_step: request.start_step,
-        moments: request.moments(),
-    })
+    Ok(model.train_on((wrap(train), wrap(val)), batch, place))
 }
 
 fn rows(
@@ -110,7 +79,7 @@ fn rows(
         true => RowLayout::Packed,
         false => RowLayout::Padded,
     };
-    let (seq_len, too_long) = (config.train.seq_len, config.sft.on_too_long);
+    let (seq_len, too_long) = (config.train.seq_len(), config.sft.on_too_long);
     let shards = data.into_instruct_shards()?;
     let rows = InstructDataset::new(shards, seq_len, model.vocab_size, layout, too_long)?;
     log::info!(
@@ -122,8 +91,11 @@ fn rows(
     Ok(rows)
 }
 
-/// There has to be something to train on.
-fn both_splits(
+/// The rows of both splits.
+///
+/// # Errors
+/// A bad request when there is nothing to train on.
+pub(super) fn both_splits(
     config: &Config,
     model: &ModelConfig,
     train: PreparedFolder,
@@ -131,7 +103,7 @@ fn both_splits(
 ) -> Result<(InstructDataset, InstructDataset)> {
     let train = rows(config, model, train, Split::Train)?;
     let val = rows(config, model, val, Split::Val)?;
-    let (seq_len, dir) = (config.train.seq_len, config.data.path.as_deref());
+    let (seq_len, dir) = (config.train.seq_len(), config.data.path.as_deref());
     let dir = dir.unwrap_or(Path::new("")).display();
     if train.is_empty() {
         return Err(bad_request!(
@@ -148,7 +120,10 @@ fn both_splits(
 }
 
 /// A packed row is about `train.seq_len` tokens; else a row is an example, and these are counted.
-fn batch_plan(config: &Config, world_size: u64) -> Result<BatchPlan> {
+///
+/// # Errors
+/// A bad request when the other is set, or leaves a remainder.
+pub(super) fn batch_plan(config: &Config, world_size: u64) -> Result<BatchPlan> {
     let (tokens, examples) = (
         config.train.total_batch_tokens,
         config.train.total_batch_examples,
@@ -160,7 +135,7 @@ fn batch_plan(config: &Config, world_size: u64) -> Result<BatchPlan> {
         (false, Some(_), _) => Err(bad_request!(
             "train.total_batch_tokens: without sft.packing a row is one example; set train.total_batch_examples"
         )),
-        (true, ..) => Ok(BatchPlan::new(&config.train, world_size)),
-        (false, ..) => Ok(BatchPlan::of_examples(&config.train, world_size)),
+        (true, ..) => BatchPlan::new(&config.train, world_size),
+        (false, ..) => BatchPlan::of_examples(&config.train, world_size),
     }
 }

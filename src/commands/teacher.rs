@@ -4,7 +4,7 @@ use super::fit;
 use super::second_model::{Role, SecondModel, recorded};
 use super::training::{self, TrainingRequest};
 use crate::bad_request;
-use crate::config::ModelConfig;
+use crate::config::{Config, ModelConfig};
 use crate::data::{Dataset, DistillDataset, PreparedFolder, Split, TeacherFiles, TokenBatch};
 use crate::dist::{self, ProcessGroup, Rendezvous};
 use crate::objective::{Question, Teacher, keep_teacher};
@@ -47,7 +47,7 @@ impl TeacherModel {
     /// A bad request when there is none, or it does not fit the student.
     pub(super) fn find<D>(
         request: &TrainingRequest,
-        parts: &Parts<'_, D>,
+        parts: &Parts<D>,
         rendezvous: &Rendezvous,
     ) -> Result<Self> {
         let recorded = recorded(&training::checkpoints(&parts.folder, &parts.start)?)?;
@@ -64,11 +64,11 @@ impl TeacherModel {
             SecondModel::find(ROLE, &path, student, recorded, request, rendezvous)?;
         if let Ok(teacher) = &opened {
             check_tokenizer(teacher, parts.tokenizer.as_deref())?;
-            fit::check_seq_len(request.config.train.seq_len, teacher.config())?;
+            fit::check_seq_len(parts.config.train.seq_len(), teacher.config())?;
         }
         let kept = match &record {
             Some(record) if request.config.distill.cache_teacher => {
-                Some(Kept::find(request, record, student, rendezvous)?)
+                Some(Kept::find(&parts.config, record, student, rendezvous)?)
             }
             _ => None,
         };
@@ -96,7 +96,7 @@ impl TeacherModel {
     /// When its weights cannot be read, or what it says not kept.
     pub(super) fn load<D: Dataset<Batch = TokenBatch>>(
         self,
-        parts: &Parts<'_, DistillDataset<D>>,
+        parts: &Parts<DistillDataset<D>>,
         device: Device,
         group: &dyn ProcessGroup,
     ) -> Result<Teacher> {
@@ -137,12 +137,11 @@ impl TeacherModel {
 
 impl Kept {
     fn find(
-        request: &TrainingRequest,
+        config: &Config,
         teacher: &ModelRecord,
         student: &ModelConfig,
         rendezvous: &Rendezvous,
     ) -> Result<Self> {
-        let config = &request.config;
         let folder = config
             .data
             .path
@@ -154,7 +153,7 @@ impl Kept {
         let depends_on = json!({
             "teacher": teacher.fingerprint,
             "data": data,
-            "seq_len": config.train.seq_len,
+            "seq_len": config.train.seq_len(),
             "packing": config.sft.packing,
             "on_too_long": config.sft.on_too_long,
             "temperature": config.distill.temperature,
@@ -164,7 +163,7 @@ impl Kept {
     }
 }
 
-fn question<D>(parts: &Parts<'_, D>) -> Question {
+fn question<D>(parts: &Parts<D>) -> Question {
     let config = &parts.config.distill;
     let vocab_size = parts.model.vocab_size;
     Question {

@@ -1,29 +1,25 @@
 //! What the training verbs share: their request, what they look up before a device is touched, and their summary.
 
-use super::fit::Vocabulary;
 use super::history::{self, End, Event, Start as Started};
-use super::{Output, benchmarks, report, sinks, summary, wandb};
+use super::{Output, benchmarks, plan, report, sinks, summary, wandb};
 use crate::bad_request;
 use crate::checkpoint::{self, Moments, ResumeFrom};
-use crate::config::{Config, GenerateConfig};
+use crate::config::Config;
 use crate::data::Dataset;
 use crate::dist::{LaunchEnv, ProcessGroup, Rendezvous};
-use crate::generate::tokens_needed;
-use crate::hub;
 use crate::logging;
 use crate::objective::Objective;
-use crate::tokenizer::{self, PromptStyle, Tokenizer};
 use crate::torch;
 use crate::train::{Parts, RunFolder, RunPlan, Start, Summary, prepare_device};
-use crate::weights::Pretrained;
-use crate::weights::hf::SpecialTokens;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::path::{Path, PathBuf};
 use tch::Device;
 
 /// A training verb's request.
 #[derive(Debug, Clone)]
 pub struct TrainingRequest {
+    /// Which of them.
+    pub verb: plan::Verb,
     /// The checked configuration, flags included.
     pub config: Config,
     /// `--resume`.
@@ -54,56 +50,6 @@ impl TrainingRequest {
     }
 }
 
-/// The folder with weights to start from.
-#[must_use]
-pub fn init_from(config: &Config) -> Option<PathBuf> {
-    config.model.init_from.as_ref().map(PathBuf::from)
-}
-
-/// What says what the model is: the newest readable checkpoint where a run is resumed, else the weights it starts from;
-/// none where `[model]` alone does.
-///
-/// # Errors
-/// A bad request when the checkpoint asked for is missing, or there is nothing to adapt.
-pub fn model_source(
-    request: &TrainingRequest,
-    folder: &RunFolder,
-    start: &Start,
-    rendezvous: &Rendezvous,
-) -> Result<Option<Pretrained>> {
-    let config = &request.config;
-    let checkpoints = checkpoints(folder, start)?;
-    let open = |path: &Path| Pretrained::open(path, None, config.lora.alpha);
-    let readable = checkpoints.iter().find_map(|dir| open(dir).ok());
-    match (readable, init_from(config)) {
-        (Some(checkpoint), _) => Ok(Some(checkpoint)),
-        (None, Some(path)) if request.dry_run => Pretrained::describe(&path).map(Some),
-        // One on the Hub is fetched by rank 0, and found by the others.
-        (None, Some(path)) => rendezvous
-            .rank_zero_first("weights", || open(&path))
-            .map(Some),
-        (None, None) if config.lora.enabled => Err(bad_request!(
-            "lora.enabled: name the model to adapt with --init-from (model.init_from)"
-        )),
-        (None, None) => Ok(None),
-    }
-}
-
-/// The same for verbs that tune what is there.
-///
-/// # Errors
-/// A bad request when nothing is.
-pub fn model_to_tune(
-    request: &TrainingRequest,
-    folder: &RunFolder,
-    start: &Start,
-    rendezvous: &Rendezvous,
-) -> Result<Pretrained> {
-    model_source(request, folder, start, rendezvous)?.ok_or_else(|| {
-        bad_request!("there is no model to tune: name one with --init-from (model.init_from)")
-    })
-}
-
 /// The checkpoints that a run may go on from, the newest first.
 ///
 /// # Errors
@@ -118,73 +64,6 @@ pub fn checkpoints(folder: &RunFolder, start: &Start) -> Result<Vec<PathBuf>> {
             dir.display()
         )),
     }
-}
-
-/// The tokenizer that goes with the model: `tokenizer.path`, else the one beside the weights, else the data's own.
-/// Token shards without any can be trained on, but not sampled from.
-///
-/// # Errors
-/// When its file cannot be read.
-pub fn find_tokenizer(
-    config: &Config,
-    model: Option<&Pretrained>,
-    data: &Path,
-    rendezvous: &Rendezvous,
-) -> Result<Option<Tokenizer>> {
-    let beside = |dir: &Path| tokenizer::is_in(dir).then(|| dir.to_owned());
-    let path = config.tokenizer.path.as_ref();
-    let fetch = |path| rendezvous.rank_zero_first("tokenizer", || hub::tokenizer_dir(path));
-    let path = path.map(fetch).transpose()?;
-    let path = path
-        .or_else(|| model?.tokenizer_folder().map(Path::to_owned))
-        .or_else(|| beside(data));
-    path.map(|path| Tokenizer::load(&path)).transpose()
-}
-
-/// The ids that begin and end a text, which whoever opens a checkpoint looks for.
-pub fn special_tokens(
-    tokenizer: Option<&Tokenizer>,
-    weights: Option<&Pretrained>,
-) -> SpecialTokens {
-    match weights {
-        Some(weights) => weights.special_tokens(tokenizer),
-        None => tokenizer.map_or_else(SpecialTokens::default, SpecialTokens::of),
-    }
-}
-
-/// How the data's vocabulary is held against the weights'. A resumed run's has been, when it began.
-pub fn vocabulary(config: &Config, weights: Option<&Pretrained>, start: &Start) -> Vocabulary {
-    let weights = weights.filter(|_| *start == Start::Fresh);
-    Vocabulary::of(weights, config.tokenizer.path.is_some())
-}
-
-/// Holds the samples that are wanted during training against what the model reads.
-///
-/// # Errors
-/// A bad request when a prompt is too long.
-pub fn check_samples(
-    config: &GenerateConfig,
-    tokenizer: Option<&Tokenizer>,
-    style: &PromptStyle,
-    max_seq_len: i64,
-) -> Result<()> {
-    if config.every == 0 || config.prompts.is_empty() {
-        return Ok(());
-    }
-    let Some(tokenizer) = tokenizer else {
-        log::warn!(
-            "generate.every: there is no tokenizer.json beside the data or the weights, so no samples"
-        );
-        return Ok(());
-    };
-    let encode = |prompt: &String| style.encode(tokenizer, prompt);
-    let prompts = config
-        .prompts
-        .iter()
-        .map(encode)
-        .collect::<Result<Vec<_>>>()?;
-    tokens_needed(&prompts, config.max_new_tokens, max_seq_len)?;
-    Ok(())
 }
 
 /// Waits for the other ranks, unless nothing will be trained.
@@ -225,37 +104,28 @@ pub fn run_folder(
 /// A bad request when the folder cannot be written; later what the device, the disk or the data do.
 pub fn run<O, D>(
     request: &TrainingRequest,
-    parts: Parts<'_, D>,
+    parts: Parts<D>,
     rendezvous: Rendezvous,
-    objective: impl FnOnce(&Parts<'_, D>, Device, &dyn ProcessGroup) -> Result<O>,
+    objective: impl FnOnce(&Parts<D>, Device, &dyn ProcessGroup) -> Result<O>,
 ) -> Result<Output>
 where
     O: Objective<Batch = D::Batch>,
     D: Dataset,
 {
     let is_first = rendezvous.launch().rank == 0;
-    let config = parts.resolved_config();
-    if is_first {
-        tell_passed_over(&parts);
-    }
-    let parts = Parts {
-        config: &config,
-        ..parts
-    };
-    check_course(request, &parts.plan)?;
-    let benchmarks = benchmarks::find_due(&config.eval)?;
+    let parts = settled(request, parts)?;
+    let benchmarks = benchmarks::find_due(&parts.config.eval)?;
     if request.dry_run {
-        return dry_run_output(&parts.plan);
+        return plan::of_run(request.verb, &parts);
     }
     let benchmarks = benchmarks::load_for(&parts, &benchmarks, &rendezvous)?;
     let reporting = sinks::reporting(request, rendezvous.launch())?;
     rendezvous.rank_zero_first("wandb key", || reporting.check())?;
     let device = prepare_device(&parts.config.run, &parts.config.train, rendezvous.launch())?;
     let (folder, prompts) = (parts.folder.clone(), parts.prompts.clone());
-    let plan = parts.plan.clone();
+    let (config, plan) = (parts.config.clone(), parts.plan.clone());
     open_folder(&folder, &config, &rendezvous)?;
     log::info!("{}", parts.plan);
-    let run = wandb::describe(&config, &parts.plan);
     let group = rendezvous.group(device)?;
     let objective = torch::catch(|| objective(&parts, device, group.as_ref()))?;
     let mut trainer = parts.assemble(objective, device, group)?;
@@ -264,7 +134,7 @@ where
     if is_first {
         let step = trainer.state.step;
         trainer.sinks = sinks::local(&folder, step, plan.max_steps)?;
-        let sink = reporting.sink(folder.path(), step, run)?;
+        let sink = reporting.sink(folder.path(), step, wandb::describe(&config, &plan))?;
         trainer.sinks.extend(sink);
     }
     let trains = trainer.state.step < plan.max_steps; // else the run was finished before, and stays as it is
@@ -311,13 +181,17 @@ fn check_course(request: &TrainingRequest, plan: &RunPlan) -> Result<()> {
     Ok(())
 }
 
-/// Weights have a shape; what `[model]` says otherwise does not count.
-fn tell_passed_over<D>(parts: &Parts<'_, D>) {
+/// The parts with the configuration as it will be recorded. Weights have a shape; what `[model]` says otherwise does not
+/// count.
+fn settled<D: Dataset>(request: &TrainingRequest, mut parts: Parts<D>) -> Result<Parts<D>> {
     for (field, of_weights) in parts.config.model.passed_over(&parts.model) {
-        log::warn!(
+        log::info!(
             "model.{field} is passed over: the weights that the run goes on from have {of_weights}"
         );
     }
+    parts.config = parts.resolved_config();
+    check_course(request, &parts.plan)?;
+    Ok(parts)
 }
 
 /// Rank 0 makes the folder; the log lines of all go there from now on.
@@ -341,13 +215,4 @@ fn draw_page(run: &Path, step: u64, summary: &Result<Summary>) -> Option<PathBuf
     let page = report::draw(&[run.to_owned()], &run.join("report.html"));
     page.inspect_err(|error| log::warn!("no report: {error:#}"))
         .ok()
-}
-
-fn dry_run_output(plan: &RunPlan) -> Result<Output> {
-    let json = serde_json::to_value(plan).context("the plan as JSON")?;
-    Ok(Output {
-        json,
-        text: plan.to_string(),
-        exit_code: 0,
-    })
 }

@@ -27,6 +27,8 @@ pub struct Sources {
     pub purpose: Purpose,
     /// The names that `eval.tasks` may hold; without any, they are not checked.
     pub tasks: Vec<&'static str>,
+    /// Ranks that a step is divided over; without them, `WORLD_SIZE`, else one.
+    pub world_size: Option<u64>,
 }
 
 /// One key set on the command line.
@@ -59,7 +61,7 @@ impl Config {
         for Assignment { origin, key, value } in &sources.assignments {
             loader.set_text(key, value, Origin::Named(origin.clone()));
         }
-        loader.finish(&sources.tasks)
+        loader.finish(sources)
     }
 }
 
@@ -198,8 +200,9 @@ impl Loader {
         known
     }
 
-    fn finish(mut self, tasks: &[&str]) -> Result<Config> {
-        for (key, message) in validate::problems(&self.config, tasks)? {
+    fn finish(mut self, sources: &Sources) -> Result<Config> {
+        let found = validate::problems(&self.config, &sources.tasks, sources.world_size)?;
+        for (key, message) in found {
             let origin = self
                 .origins
                 .get(key)

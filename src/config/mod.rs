@@ -1,5 +1,6 @@
 //! The configuration: read once, checked whole, then handed out in sections.
 
+mod batch;
 mod cadence;
 mod choices;
 mod environment;

@@ -154,8 +154,8 @@ section! {
         total_batch_examples: Option<u64> = None,
         /// Rows per forward pass and rank.
         micro_batch_size: u64 = 4,
-        /// Tokens per row.
-        seq_len: u64 = 1024,
+        /// Tokens per row (default: 1024, or as many as the model reads where that is less).
+        seq_len: Option<u64> = None,
         /// What is computed in: "auto" (fp32 on CPU, bf16 on CUDA), "fp32" or "bf16".
         precision: Precision = Precision::Auto,
         /// What trained weights and their gradients are kept in: "fp32", or "bf16" with the 16 bits that are missing to fp32
@@ -201,6 +201,14 @@ section! {
         grad_clip: f64 = 1.0,
         /// Torch's fused kernel: only "auto" in this version.
         fused: Auto = Auto::Auto,
+    }
+}
+
+impl TrainConfig {
+    /// `seq_len`, or its default where the model does not read less.
+    #[must_use]
+    pub fn seq_len(&self) -> u64 {
+        self.seq_len.unwrap_or(1024)
     }
 }
 

@@ -9,16 +9,24 @@ use super::{
 use crate::bad_request;
 use anyhow::Result;
 
-/// Every value that cannot be, by key.
+/// Every value that cannot be, by key, for `ranks` or as many as the environment says.
 ///
 /// # Errors
 /// A bad request when `WORLD_SIZE` is not a number.
-pub(super) fn problems(config: &Config, tasks: &[&str]) -> Result<Vec<Problem>> {
+pub(super) fn problems(
+    config: &Config,
+    tasks: &[&str],
+    ranks: Option<u64>,
+) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
+    let world_size = match ranks {
+        Some(ranks) => ranks,
+        None => world_size()?,
+    };
     run(config, &mut problems);
     problems.extend(config.prepare.problems());
-    model(&config.model, config.train.seq_len, &mut problems);
-    train(&config.train, world_size()?, &mut problems);
+    model(&config.model, config.train.seq_len(), &mut problems);
+    train(&config.train, &config.model, world_size, &mut problems);
     optim(&config.optim, &mut problems);
     generate(config, &mut problems);
     dist(&config.dist, &mut problems);
@@ -53,7 +61,7 @@ fn world_size() -> Result<u64> {
     }
 }
 
-fn require(
+pub(super) fn require(
     problems: &mut Vec<Problem>,
     key: &'static str,
     holds: bool,
@@ -138,7 +146,7 @@ fn model(config: &ModelSection, seq_len: u64, problems: &mut Vec<Problem>) {
     }
 }
 
-fn train(config: &TrainConfig, world_size: u64, problems: &mut Vec<Problem>) {
+fn train(config: &TrainConfig, model: &ModelSection, world_size: u64, problems: &mut Vec<Problem>) {
     let steps = config.max_steps;
     require(
         problems,
@@ -148,65 +156,23 @@ fn train(config: &TrainConfig, world_size: u64, problems: &mut Vec<Problem>) {
     );
     require(
         problems,
-        "train.micro_batch_size",
-        config.micro_batch_size > 0,
-        "must be at least 1",
-    );
-    require(
-        problems,
-        "train.seq_len",
-        config.seq_len > 0,
-        "must be at least 1",
-    );
-    require(
-        problems,
         "train.max_skipped_steps",
         config.max_skipped_steps > 0,
         "must be at least 1",
     );
-    batch(config, world_size, problems);
-}
-
-/// `total_batch_tokens = micro_batch_size × seq_len × world size × accumulated`, without a remainder.
-fn batch(config: &TrainConfig, world_size: u64, problems: &mut Vec<Problem>) {
-    const MOST_TOKENS: u64 = 1 << 40;
-    let at_once = config
-        .micro_batch_size
-        .saturating_mul(config.seq_len)
-        .saturating_mul(world_size);
-    require(
-        problems,
-        "train.micro_batch_size",
-        at_once <= MOST_TOKENS,
-        format!("{at_once} tokens at once are beyond any machine; check train.seq_len as well"),
-    );
-    let sizes = format!("micro_batch_size {}", config.micro_batch_size);
-    let (tokens, examples) = (config.total_batch_tokens, config.total_batch_examples);
-    let of_tokens = format!(
-        "{sizes} x seq_len {} x world size {world_size}",
-        config.seq_len
-    );
-    let of_examples = format!("{sizes} x world size {world_size}");
-    let rows = config.micro_batch_size.saturating_mul(world_size);
-    for (key, total, at_once, product) in [
-        ("train.total_batch_tokens", tokens, at_once, of_tokens),
-        ("train.total_batch_examples", examples, rows, of_examples),
-    ] {
-        let remains = |total: &u64| at_once > 0 && (*total == 0 || !total.is_multiple_of(at_once));
-        if let Some(total) = total.filter(remains) {
-            let nearest = nearest(total, at_once);
-            let message = format!("{total} is not a multiple of {product} = {at_once}; {nearest}");
-            problems.push((key, message));
-        }
+    let mut of_batch = config.batch_problems(world_size);
+    match (config.seq_len, &model.init_from, model.max_seq_len) {
+        // How long rows are is known with the weights; then the batch is held against them.
+        (None, Some(_), _) => of_batch.retain(|(key, _)| *key != "train.total_batch_tokens"),
+        (Some(rows), None, Some(longest)) => require(
+            problems,
+            "train.seq_len",
+            rows <= longest.max(0).unsigned_abs(),
+            format!("{rows} is longer than model.max_seq_len = {longest}"),
+        ),
+        _ => {}
     }
-}
-
-/// Which multiples of `at_once` are nearest.
-fn nearest(total: u64, at_once: u64) -> String {
-    match total / at_once * at_once {
-        0 => format!("{at_once} works"),
-        below => format!("{below} and {} work", below + at_once),
-    }
+    problems.extend(of_batch);
 }
 
 fn optim(config: &OptimConfig, problems: &mut Vec<Problem>) {

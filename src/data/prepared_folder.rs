@@ -30,17 +30,34 @@ impl PreparedFolder {
                 dir.display()
             ));
         }
-        let manifest = Manifest::read(dir)?;
-        let shards = match &manifest {
-            Some(manifest) => open_listed(dir, manifest, split)?,
-            None => open_found(dir, split)?,
-        };
-        if shards.is_empty() && split == Split::Train {
+        let folder = Self::read(dir, split)?;
+        if folder.shards.is_empty() && split == Split::Train {
             return Err(crate::bad_request!(
                 "{}: holds no shard `*_train_*.npy`; make some with `llama-train prep-data pretrain --out {0}`",
                 dir.display()
             ));
         }
+        Ok(folder)
+    }
+
+    /// The train split of a folder; none where that is missing or has nothing to train on.
+    ///
+    /// # Errors
+    /// When the manifest or a shard is damaged.
+    pub fn open_if_prepared(dir: &Path) -> Result<Option<Self>> {
+        if !dir.is_dir() {
+            return Ok(None);
+        }
+        let folder = Self::read(dir, Split::Train)?;
+        Ok(Some(folder).filter(|folder| !folder.shards.is_empty()))
+    }
+
+    fn read(dir: &Path, split: Split) -> Result<Self> {
+        let manifest = Manifest::read(dir)?;
+        let shards = match &manifest {
+            Some(manifest) => open_listed(dir, manifest, split)?,
+            None => open_found(dir, split)?,
+        };
         Ok(Self { shards, manifest })
     }
 

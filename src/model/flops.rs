@@ -31,6 +31,20 @@ pub fn matmul_parameters(config: &ModelConfig) -> u64 {
 /// all query heads together and s the sequence length; causal attention is counted by its half.
 #[must_use]
 pub fn flops_per_token(config: &ModelConfig, seq_len: u64) -> f64 {
-    let attention = config.n_layers * config.n_heads * config.head_dim;
-    6.0 * matmul_parameters(config) as f64 + 6.0 * attention as f64 * seq_len as f64
+    6.0 * matmul_parameters(config) as f64 + attention(config, seq_len)
+}
+
+/// The same where the matrices are frozen and A numbers in `adapters` beside them are trained: `4·N + 6·A + 6·L·d·s`.
+/// Each number of a matrix costs 2 FLOPs forward, 2 for the gradient of what it reads, and 2 for its own gradient, which a
+/// frozen one does not have.
+#[must_use]
+pub fn flops_per_token_adapted(config: &ModelConfig, adapters: u64, seq_len: u64) -> f64 {
+    let frozen = 4.0 * matmul_parameters(config) as f64;
+    frozen + 6.0 * adapters as f64 + attention(config, seq_len)
+}
+
+/// `6·L·d·s`.
+fn attention(config: &ModelConfig, seq_len: u64) -> f64 {
+    let width = config.n_layers * config.n_heads * config.head_dim;
+    6.0 * width as f64 * seq_len as f64
 }

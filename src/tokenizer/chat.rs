@@ -61,6 +61,17 @@ enum Part<'a> {
     Content(usize),
 }
 
+impl Tokenizer {
+    /// The same with the template by which [`ChatFormat`] has it write conversations, for others who read its files.
+    #[must_use]
+    pub fn with_chat_template(mut self) -> Self {
+        if ChatFormat::of(&self).is_ok() {
+            self.files.add_chat_template(LLAMA3);
+        }
+        self
+    }
+}
+
 impl<'t> ChatFormat<'t> {
     /// The format of a tokenizer.
     ///

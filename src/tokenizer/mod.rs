@@ -66,15 +66,6 @@ impl Tokenizer {
         }
     }
 
-    /// The same with the template by which [`ChatFormat`] has it write conversations, for others who read its files.
-    #[must_use]
-    pub fn with_chat_template(mut self) -> Self {
-        if ChatFormat::of(&self).is_ok() {
-            self.files.add_chat_template(template::LLAMA3);
-        }
-        self
-    }
-
     /// A tokenizer from the text of a `tokenizer.json`; [`Tokenizer::write_to`] makes the other files.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! How an optimizer step is cut into micro-batches.
 
+use crate::bad_request;
 use crate::config::TrainConfig;
+use anyhow::{Result, ensure};
 
 /// `total_batch_tokens = micro_batch_size × seq_len × world_size × grad_accum_steps`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,43 +20,58 @@ pub struct BatchPlan {
 }
 
 impl BatchPlan {
-    /// The plan of a checked configuration (which has seen that the division leaves no remainder).
-    #[must_use]
-    pub fn new(config: &TrainConfig, world_size: u64) -> Self {
-        let (micro_batch_size, seq_len) = (config.micro_batch_size, config.seq_len);
-        let at_once = micro_batch_size * seq_len * world_size;
-        let grad_accum_steps = config.total_batch_tokens.map_or(1, |total| total / at_once);
-        Self {
-            micro_batch_size,
-            seq_len,
-            sequences: 1,
+    /// Rows of which tokens are counted.
+    ///
+    /// # Errors
+    /// A bad request when the division by so many ranks leaves a remainder; it names the nearest totals that work.
+    pub fn new(config: &TrainConfig, world_size: u64) -> Result<Self> {
+        Self::cut(
+            config,
             world_size,
-            grad_accum_steps,
-        }
+            config.total_batch_tokens,
+            config.seq_len(),
+        )
     }
 
     /// The same where a row is one example, and examples are counted.
-    #[must_use]
-    pub fn of_examples(config: &TrainConfig, world_size: u64) -> Self {
-        let at_once = config.micro_batch_size * world_size;
-        Self {
-            grad_accum_steps: config
-                .total_batch_examples
-                .map_or(1, |total| total / at_once),
-            micro_batch_size: config.micro_batch_size,
-            seq_len: config.seq_len,
-            sequences: 1,
-            world_size,
-        }
+    ///
+    /// # Errors
+    /// As those of [`Self::new`].
+    pub fn of_examples(config: &TrainConfig, world_size: u64) -> Result<Self> {
+        Self::cut(config, world_size, config.total_batch_examples, 1)
     }
 
     /// The same where an example is a pair of sequences.
-    #[must_use]
-    pub fn of_pairs(config: &TrainConfig, world_size: u64) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// As those of [`Self::new`].
+    pub fn of_pairs(config: &TrainConfig, world_size: u64) -> Result<Self> {
+        Ok(Self {
             sequences: 2,
-            ..Self::of_examples(config, world_size)
+            ..Self::of_examples(config, world_size)?
+        })
+    }
+
+    /// A step of `total` in all, of which a row is `of_a_row`. None of its numbers is 0.
+    fn cut(
+        config: &TrainConfig,
+        world_size: u64,
+        total: Option<u64>,
+        of_a_row: u64,
+    ) -> Result<Self> {
+        ensure!(world_size > 0, "a step needs at least one rank");
+        let problems = config.batch_problems(world_size);
+        if let Some((key, message)) = problems.first() {
+            return Err(bad_request!("{key}: {message}"));
         }
+        let at_once = config.micro_batch_size * of_a_row * world_size;
+        Ok(Self {
+            micro_batch_size: config.micro_batch_size,
+            seq_len: config.seq_len(),
+            sequences: 1,
+            world_size,
+            grad_accum_steps: total.map_or(1, |total| total / at_once),
+        })
     }
 
     /// Tokens of a row, at most.
@@ -90,14 +107,34 @@ mod tests {
     fn the_arithmetic_of_the_contract() {
         let config = TrainConfig {
             micro_batch_size: 4,
-            seq_len: 1024,
+            seq_len: Some(1024),
             total_batch_tokens: Some(524_288),
             ..TrainConfig::default()
         };
-        let plan = BatchPlan::new(&config, 8);
+        let plan = BatchPlan::new(&config, 8).unwrap();
         assert_eq!(plan.grad_accum_steps, 16);
         assert_eq!(plan.tokens_per_step(), 524_288);
         assert_eq!(plan.steps_per_epoch(513), 2);
         assert_eq!(plan.steps_per_epoch(512), 1);
+    }
+
+    #[test]
+    fn a_remainder_is_refused_and_nothing_divides_by_zero() {
+        let config = TrainConfig {
+            micro_batch_size: 4,
+            seq_len: Some(1024),
+            total_batch_tokens: Some(8192),
+            total_batch_examples: Some(6),
+            ..TrainConfig::default()
+        };
+        let refused = BatchPlan::new(&config, 3).unwrap_err().to_string();
+        let said = "8192 is not a multiple of micro_batch_size 4 x seq_len 1024 x world size 3 = 12288; 12288 works";
+        assert_eq!(refused, format!("train.total_batch_tokens: {said}"));
+        assert!(BatchPlan::of_pairs(&config, 1).is_err());
+        let nothing = TrainConfig {
+            micro_batch_size: 0,
+            ..TrainConfig::default()
+        };
+        assert!(BatchPlan::new(&nothing, 1).is_err() && BatchPlan::new(&config, 0).is_err());
     }
 }

@@ -15,7 +15,7 @@ use indicatif::{HumanBytes, HumanCount};
 use std::rc::Rc;
 use tch::{Device, Kind, Tensor, nn};
 
-impl<D: Dataset> Parts<'_, D> {
+impl<D: Dataset> Parts<D> {
     /// The weights that are trained are of the kind that is asked for; those below adapters are kept in the kind they are
     /// computed in, and adapters in fp32.
     pub(super) fn build_model(&self, device: Device) -> Result<(nn::VarStore, Transformer)> {

@@ -27,9 +27,9 @@ use std::sync::Arc;
 use tch::{Device, Kind, Tensor, nn};
 
 /// What a verb has found out before a device is touched.
-pub struct Parts<'a, D> {
+pub struct Parts<D> {
     /// The whole configuration.
-    pub config: &'a Config,
+    pub config: Config,
     /// Shape of the model.
     pub model: ModelConfig,
     /// Weights to start from, unless the run is resumed.
@@ -48,6 +48,8 @@ pub struct Parts<'a, D> {
     pub train: Arc<D>,
     /// Held-out data.
     pub val: Arc<D>,
+    /// Shape of the model that is held beside it and only asked, where one is: a reference or a teacher.
+    pub second: Option<ModelConfig>,
     /// How a step is cut.
     pub batch: BatchPlan,
     /// Sizes and lengths.
@@ -62,7 +64,7 @@ pub struct Parts<'a, D> {
     pub moments: Moments,
 }
 
-impl<D: Dataset> Parts<'_, D> {
+impl<D: Dataset> Parts<D> {
     /// The configuration with what it leaves to the weights, the data and other keys filled in.
     #[must_use]
     pub fn resolved_config(&self) -> Config {
@@ -70,6 +72,16 @@ impl<D: Dataset> Parts<'_, D> {
         config.model.describe(&self.model);
         config.optim.min_lr = Some(config.optim.final_lr());
         config
+    }
+
+    /// The same with a model that is held beside the first.
+    #[must_use]
+    pub fn beside(self, second: Option<&ModelConfig>) -> Self {
+        Self {
+            plan: self.plan.beside(second),
+            second: second.cloned(),
+            ..self
+        }
     }
 
     /// Puts everything together on the device that [`prepare_device`] gave, but for the sinks. Every rank ends with
@@ -83,7 +95,7 @@ impl<D: Dataset> Parts<'_, D> {
         device: Device,
         group: Rc<dyn ProcessGroup>,
     ) -> Result<Trainer<O, D>> {
-        let config = self.config;
+        let config = self.config.clone();
         let config_toml = config.to_toml();
         let (store, model) = self.build_model(device)?;
         let mut optimizer = self.optimizer(&store, &group);

@@ -20,7 +20,9 @@ pub struct RunPlan {
     pub flops_per_token: f64,
     /// Of the second model: `(6·N + 6·L·d·s) / 3`, as it goes forward only.
     pub flops_per_token_beside: f64,
-    /// Tokens in the training split's windows.
+    /// Windows of the training split: rows, or pairs; 0 where it is still to be prepared.
+    pub windows: u64,
+    /// Tokens in them, at most.
     pub data_tokens: u64,
     /// Tokens per optimizer step, over all ranks.
     pub tokens_per_step: u64,
@@ -34,8 +36,10 @@ pub struct RunPlan {
     pub world_size: u64,
     /// Micro-batches per step and rank.
     pub grad_accum_steps: u64,
-    /// Optimizer steps.
+    /// Optimizer steps; 0 where they are an epoch of data that are still to be prepared.
     pub max_steps: u64,
+    /// Tokens that the run will read, at most.
+    pub total_tokens: u64,
     /// Optimizer steps of one pass over the data.
     pub steps_per_epoch: u64,
 }
@@ -45,11 +49,13 @@ impl RunPlan {
     #[must_use]
     pub fn new(model: &ModelConfig, batch: &BatchPlan, windows: u64, max_steps: i64) -> Self {
         let steps_per_epoch = batch.steps_per_epoch(windows);
+        let max_steps = u64::try_from(max_steps).unwrap_or(steps_per_epoch);
         Self {
             parameters: flops::parameters(model),
             parameters_beside: 0,
             flops_per_token_beside: 0.0,
             flops_per_token: flops::flops_per_token(model, batch.seq_len),
+            windows,
             data_tokens: windows * batch.tokens_per_row(),
             tokens_per_step: batch.tokens_per_step(),
             micro_batch_size: batch.micro_batch_size,
@@ -57,7 +63,8 @@ impl RunPlan {
             sequences_per_row: batch.sequences,
             world_size: batch.world_size,
             grad_accum_steps: batch.grad_accum_steps,
-            max_steps: u64::try_from(max_steps).unwrap_or(steps_per_epoch),
+            max_steps,
+            total_tokens: max_steps * batch.tokens_per_step(),
             steps_per_epoch,
         }
     }
@@ -73,18 +80,6 @@ impl RunPlan {
             ..self
         }
     }
-
-    /// Of everything that a step computes.
-    #[must_use]
-    pub fn flops_per_token_of_both(&self) -> f64 {
-        self.flops_per_token + self.flops_per_token_beside
-    }
-
-    /// Tokens that the run will read.
-    #[must_use]
-    pub fn total_tokens(&self) -> u64 {
-        self.max_steps * self.tokens_per_step
-    }
 }
 
 impl fmt::Display for RunPlan {
@@ -99,11 +94,7 @@ impl fmt::Display for RunPlan {
             let beside = short(self.parameters_beside);
             writeln!(f, "beside  {beside} parameters that are only asked")?;
         }
-        let data = match self.data_tokens {
-            0 => "not prepared yet".to_owned(),
-            tokens => format!("{} tokens in windows of {}", short(tokens), self.seq_len),
-        };
-        writeln!(f, "data    {data}")?;
+        writeln!(f, "data    {}", self.data())?;
         writeln!(
             f,
             "step    {} tokens = {} {} x {} tokens x {} rank(s) x {} accumulated",
@@ -126,8 +117,24 @@ impl fmt::Display for RunPlan {
 }
 
 impl RunPlan {
+    fn data(&self) -> String {
+        let window = match self.sequences_per_row {
+            1 => self.seq_len.to_string(),
+            several => format!("{several} x {}", self.seq_len),
+        };
+        match self.windows {
+            0 => "not prepared yet".to_owned(),
+            windows => format!(
+                "{} tokens = {} windows x {window}; an epoch is {} steps",
+                short(self.data_tokens),
+                grouped(windows),
+                grouped(self.steps_per_epoch)
+            ),
+        }
+    }
+
     fn fmt_length(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let total = self.total_tokens();
+        let total = self.total_tokens;
         write!(
             f,
             "run     {} steps, {} tokens",

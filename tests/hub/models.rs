@@ -265,7 +265,13 @@ fn adapters_and_plans_take_names() {
     let model = ["config.json", "model.safetensors"];
     let model = model.map(|file| (file, read(format!("1_checkpoints/b_gqa_tied/{file}"))));
     case.hub.commit("models/org/base", "main", &model);
-    let plan = ["plan", "--set", "model.init_from=\"hf://org/base\""];
+    let plan = [
+        "plan",
+        "--init-from",
+        "hf://org/base",
+        "--set",
+        "train.seq_len=512",
+    ];
     case.command(&plan).assert().success();
     assert!(fetched(&case).iter().all(|line| !line.contains("/cdn/")));
     let adapter = ["adapter_config.json", "adapter_model.safetensors"];

@@ -58,7 +58,8 @@ fn damaged_shards_are_named_with_the_remedy() {
     fs::remove_file(&path).unwrap();
     let error = PreparedFolder::open(&case.out(), Split::Train).unwrap_err();
     assert!(
-        format!("{error:#}").contains("data_train_000001.npy: cannot open the shard"),
+        format!("{error:#}")
+            .contains("data_train_000001.npy: this shard, which the manifest lists, is not there"),
         "{error:#}"
     );
     assert!(

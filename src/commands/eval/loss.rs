@@ -48,7 +48,7 @@ impl LossData {
         let given = config.tokenizer.path.as_deref().map(Path::new);
         let tokenizer = pretrained.tokenizer(given).ok();
         let kind = data.kind().unwrap_or(Kind::Pretrain);
-        let vocabulary = Vocabulary::of(Some(pretrained), given.is_some());
+        let vocabulary = Vocabulary::of(given.is_none().then_some(pretrained));
         fit::check(dir, &data, kind, (model, vocabulary), tokenizer.as_ref())?;
         let seq_len = seq_len(request, kind, model)?;
         let dataset: Box<dyn Dataset<Batch = TokenBatch>> = match kind {

@@ -1,21 +1,24 @@
 //! `llama-train plan`: what a configuration means, without a device.
 
+mod data;
+mod device;
 mod estimate;
+mod models;
+mod verb;
 mod workload;
 
-use self::estimate::Estimate;
-use self::workload::Models;
-use super::Output;
-use crate::config::{Config, DeviceChoice, ModelConfig};
-use crate::data::{Manifest, manifest::Kind};
+pub use self::device::Device;
+pub use self::verb::Verb;
+
+use self::data::PreparedData;
+use self::estimate::{Cost, Estimate, Peak};
+use self::models::Models;
+use super::{Output, fit};
+use crate::config::Config;
 use crate::dist::LaunchEnv;
-use crate::hub;
 use crate::metrics::Card;
-use crate::train::{BatchPlan, MemoryTable, RunPlan};
-use crate::weights::{self, Pretrained};
+use crate::train::{BatchPlan, MemoryTable, Parts, RunPlan, Workload};
 use anyhow::Result;
-use serde_json::Value;
-use std::path::Path;
 
 /// What to plan.
 #[derive(Debug, Clone)]
@@ -34,189 +37,86 @@ pub struct Request {
     pub mfu: f64,
 }
 
-/// A way to train.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
-    /// On text.
-    Pretrain,
-    /// On conversations.
-    Sft,
-    /// On preferences.
-    Dpo,
-    /// On what a teacher says.
-    Distill,
-}
-
-impl Verb {
-    /// As the command line has it.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "pretrain" => Some(Self::Pretrain),
-            "sft" => Some(Self::Sft),
-            "dpo" => Some(Self::Dpo),
-            "distill" => Some(Self::Distill),
-            _ => None,
-        }
-    }
-
-    /// By the data, if it is there; else by what only one verb reads.
-    fn guess(config: &Config, data: Option<&Manifest>) -> Self {
-        match (data.map(|manifest| manifest.kind), config) {
-            (Some(Kind::Preference), _) => Self::Dpo,
-            (_, config) if config.distill.teacher.is_some() => Self::Distill,
-            (Some(Kind::Instruct), _) => Self::Sft,
-            (None, config) if config.train.total_batch_examples.is_some() && config.sft.packing => {
-                Self::Dpo
-            }
-            (None, config) if config.train.total_batch_examples.is_some() => Self::Sft,
-            _ => Self::Pretrain,
-        }
-    }
-}
-
-/// What a rank runs on.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Device {
-    /// Processors.
-    Cpu,
-    /// A GPU of which nothing is known.
-    Gpu,
-    /// A card whose data sheet is.
-    Card(&'static Card),
-}
-
-impl Device {
-    /// As the command line has it.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "cpu" => Some(Self::Cpu),
-            "cuda" => Some(Self::Gpu),
-            name => Card::named(name).map(Self::Card),
-        }
-    }
-
-    /// No device is looked for: `auto` is planned as the CPU that is everywhere.
-    fn of(choice: DeviceChoice) -> Self {
-        match choice {
-            DeviceChoice::Cuda(_) => Self::Gpu,
-            DeviceChoice::Auto | DeviceChoice::Cpu => Self::Cpu,
-        }
-    }
-
-    fn card(self) -> Option<&'static Card> {
-        match self {
-            Self::Card(card) => Some(card),
-            Self::Cpu | Self::Gpu => None,
-        }
-    }
-}
-
 /// Works out sizes, lengths, memory and time.
 ///
 /// # Errors
-/// A bad request when the shape is not given in full.
+/// A bad request when the shape is not given in full, or when the verb that the plan is for would refuse it.
 pub fn run(request: &Request) -> Result<Output> {
     let config = &request.config;
-    let data = config.data.path.as_deref().map(Manifest::read);
-    let data = data.transpose()?.flatten();
-    let verb = request
-        .verb
-        .unwrap_or_else(|| Verb::guess(config, data.as_ref()));
-    let teacher = teacher(config, verb)?;
-    let model = shape(config, data.as_ref(), teacher.as_ref())?;
-    let second = match verb {
-        Verb::Distill => teacher.filter(|_| !config.distill.cache_teacher),
-        Verb::Dpo => reference(config, &model)?,
-        Verb::Pretrain | Verb::Sft => None,
-    };
+    let data = PreparedData::find(config)?;
+    let of_data = data.as_ref().and_then(PreparedData::kind);
+    let verb = request.verb.unwrap_or_else(|| Verb::guess(config, of_data));
+    let models = Models::find(config, verb)?;
+    let config = &fit::with_seq_len(config, &models.trained)?;
     let world_size = match request.world_size {
         Some(given) => given,
         None => LaunchEnv::read()?.world_size,
     };
-    let batch = batch(config, verb, world_size);
+    let batch = verb.batch(config, world_size)?;
+    let rows = data.map(|data| data.rows(config, verb, &models.trained));
+    let rows = rows.transpose()?.unwrap_or(0);
+    let plan = RunPlan::new(&models.trained, &batch, rows, config.train.max_steps);
+    let plan = plan.beside(models.second.as_ref());
     let device = request
         .device
         .unwrap_or_else(|| Device::of(config.run.device));
-    let plan = RunPlan::new(&model, &batch, 0, config.train.max_steps).beside(second.as_ref());
-    let models = Models {
-        trained: model,
-        second,
-    };
-    let workload = workload::of(config, verb, device, models, &batch);
+    let workload = workload::of(config, verb, device, &models, &batch);
     let memory_bytes = request
         .memory_bytes
         .or(device.card().map(Card::memory_bytes));
-    let rows = batch.micro_batch_size;
-    let most = rows * batch.grad_accum_steps;
-    let memory = MemoryTable::new(&workload, rows, most, memory_bytes);
-    let time = Estimate::new(&plan, config.train.precision, device, request.mfu);
-    output(&plan, &memory, &time)
+    let memory = table(&workload, &batch, memory_bytes);
+    let cost = Cost::of(&workload.model, models.asked(config, verb), batch.seq_len);
+    let peak = Peak::new(device, config.train.precision, request.mfu);
+    let mut output = described(&plan, &memory)?;
+    tell_time(&mut output, &Estimate::new(&plan, cost, peak))?;
+    if plan.max_steps == 0 {
+        tell_missing(&mut output, &data::missing(config, verb));
+    }
+    Ok(output)
 }
 
-fn output(plan: &RunPlan, memory: &MemoryTable, time: &Estimate) -> Result<Output> {
-    let mut json = serde_json::to_value(plan)?;
-    if let Value::Object(fields) = &mut json {
-        fields.insert("memory".to_owned(), serde_json::to_value(memory)?);
-        fields.insert("time".to_owned(), serde_json::to_value(time)?);
+/// The same of a run whose parts are found, as far as that goes without its device.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub(super) fn of_run<D>(verb: Verb, parts: &Parts<D>) -> Result<Output> {
+    let models = Models {
+        trained: parts.model.clone(),
+        second: parts.second.clone(),
+    };
+    let device = Device::of(parts.config.run.device);
+    let workload = workload::of(&parts.config, verb, device, &models, &parts.batch);
+    let mut output = described(&parts.plan, &table(&workload, &parts.batch, None))?;
+    if parts.plan.max_steps == 0 {
+        tell_missing(&mut output, &data::missing(&parts.config, verb));
     }
+    Ok(output)
+}
+
+fn table(workload: &Workload, batch: &BatchPlan, memory_bytes: Option<u64>) -> MemoryTable {
+    let rows = batch.micro_batch_size;
+    MemoryTable::new(workload, rows, rows * batch.grad_accum_steps, memory_bytes)
+}
+
+/// Lengths and memory.
+fn described(plan: &RunPlan, memory: &MemoryTable) -> Result<Output> {
+    let mut json = serde_json::to_value(plan)?;
+    json["memory"] = serde_json::to_value(memory)?;
     Ok(Output {
         json,
-        text: format!("{plan}\n{memory}{time}"),
+        text: format!("{plan}\n{memory}"),
         exit_code: 0,
     })
 }
 
-/// Of the weights to start from, else of `[model]`, for the vocabulary of the data, of the teacher, or of the tokenizer to
-/// be trained.
-fn shape(
-    config: &Config,
-    data: Option<&Manifest>,
-    teacher: Option<&ModelConfig>,
-) -> Result<ModelConfig> {
-    if let Some(path) = &config.model.init_from {
-        return weights::read_config(&hub::model_description(path)?);
-    }
-    let of_data = data.map(|data| data.vocab_size);
-    let of_teacher = || teacher.map(|teacher| teacher.vocab_size.unsigned_abs());
-    let to_be_trained = || Some(config.prepare.vocab_size as u64).filter(|&size| size > 0);
-    let vocab_size = of_data.or_else(of_teacher).or_else(to_be_trained);
-    let vocab_size = vocab_size.and_then(|size| i64::try_from(size).ok());
-    config
-        .model
-        .resolve(vocab_size, config.train.seq_len as i64)
+fn tell_time(output: &mut Output, time: &Estimate) -> Result<()> {
+    output.json["time"] = serde_json::to_value(time)?;
+    output.text.push_str(&time.to_string());
+    Ok(())
 }
 
-fn described(path: &str) -> Result<ModelConfig> {
-    Ok(Pretrained::describe(Path::new(path))?.config().clone())
-}
-
-fn teacher(config: &Config, verb: Verb) -> Result<Option<ModelConfig>> {
-    let named = config.distill.teacher.as_deref();
-    let named = named.filter(|_| verb == Verb::Distill);
-    named.map(described).transpose()
-}
-
-/// The reference that is held beside the policy: none where it is the model below adapters, or was asked before.
-fn reference(config: &Config, policy: &ModelConfig) -> Result<Option<ModelConfig>> {
-    let dpo = &config.dpo;
-    if !dpo.has_reference() || dpo.cache_reference {
-        return Ok(None);
-    }
-    match dpo.named_reference() {
-        Some(named) => described(named).map(Some),
-        None if config.lora.enabled => Ok(None),
-        None => Ok(Some(policy.clone())),
-    }
-}
-
-/// Tokens are counted, or examples where those are asked for: pairs, for preferences.
-fn batch(config: &Config, verb: Verb, world_size: u64) -> BatchPlan {
-    let train = &config.train;
-    match (verb, train.total_batch_examples) {
-        (Verb::Dpo, _) => BatchPlan::of_pairs(train, world_size),
-        (_, Some(_)) => BatchPlan::of_examples(train, world_size),
-        (_, None) => BatchPlan::new(train, world_size),
-    }
+fn tell_missing(output: &mut Output, missing: &str) {
+    output.json["missing"] = missing.into();
+    output.text.push_str("\nmissing ");
+    output.text.push_str(missing);
 }

@@ -1,5 +1,6 @@
 //! From a configuration to what a rank does in a step.
 
+use super::models::Models;
 use super::{Device, Verb};
 use crate::config::{Config, DistillOn, LoraConfig, ModelConfig, Precision, Recompute, Weights};
 use crate::loss::memory::Scoring;
@@ -8,22 +9,15 @@ use crate::model::memory::{Footprint, Operations, RowKind};
 use crate::train::{Accumulation, BatchPlan, Workload};
 use tch::Kind;
 
-/// The model of a run, and the one that is held beside it.
-#[derive(Debug, Clone)]
-pub(super) struct Models {
-    pub(super) trained: ModelConfig,
-    pub(super) second: Option<ModelConfig>,
-}
-
 /// A rank's step of `config`, trained by `verb` on `device`.
 pub(super) fn of(
     config: &Config,
     verb: Verb,
     device: Device,
-    models: Models,
+    models: &Models,
     batch: &BatchPlan,
 ) -> Workload {
-    let second = models.second.map(|second| Footprint {
+    let second = models.second.clone().map(|second| Footprint {
         lora: None,
         recompute: Recompute::None,
         ..footprint(config, verb, device, second)
@@ -34,7 +28,7 @@ pub(super) fn of(
         1
     };
     Workload {
-        model: footprint(config, verb, device, models.trained),
+        model: footprint(config, verb, device, models.trained.clone()),
         second,
         scoring: scoring(verb, device),
         tokens: batch.micro_batch_size * batch.tokens_per_row(),
