@@ -14,4 +14,10 @@ plant weights_in_bf16 src/optim/split_float.rs 's/remainder.shallow_clone().copy
   "what is missing to fp32 is thrown away"
 plant host_reads src/train/step.rs 's/let lr = self.schedule.lr(self.state.step);/let _ = clipped.norm.double_value(\&[]); let lr = self.schedule.lr(self.state.step);/' \
   "the step reads the gradient's norm"
+plant adapters_drop_what_they_read src/torch/native/ops/linear.cpp 's/dropout.in_place(passed);//' \
+  "an adapter's gradient passes through what it did not see"
+plant gradients_are_the_mean src/dist/grad_reducer.rs 's/self.0.is_some() \&\& micro_batches > 1/false/' \
+  "micro-batches add up beside the buckets"
+plant the_first_step_adds src/torch/native/reducer.cpp 's/reducer->push_rebuilt_params_for_all_indices();//' \
+  "the buckets are filled again after the first step"
 planted

@@ -65,7 +65,8 @@ pub fn adapted_linear(
     adapters: &[Option<LowRank>],
     adaption: Adaption,
 ) -> Tensor {
-    if !has_kernel(Operation::Linear, x) {
+    let drops_on_gpu = adaption.dropout > 0.0 && x.device().is_cuda();
+    if drops_on_gpu || !has_kernel(Operation::Linear, x) {
         return composed::adapted_linear(x, weights, adapters, adaption);
     }
     let list = |tensors: &mut dyn Iterator<Item = Option<&Tensor>>| -> Vec<_> {

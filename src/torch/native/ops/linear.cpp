@@ -2,10 +2,9 @@
 // in memory. An adapter (Hu et al. 2021) adds s B A dropout(x) to its matrix's part where that is.
 #include "../abi.h"
 #include "../product.h"
+#include "dropout.h"
 
 #include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/mul.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 namespace {
@@ -87,26 +86,28 @@ struct Linear : Function<Linear> {
 
 // Adapters A [rank, in], B [out, rank] of some of the matrices, which are frozen.
 struct AdaptedLinear : Function<AdaptedLinear> {
-  // `of` says whose the adapters are, in order. Of the dropout a mask is kept, a byte a number, and not what it left.
+  // `of` says whose the adapters are, in order.
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, at::TensorList weights, at::TensorList as,
                             at::TensorList bs, const std::vector<int64_t>& of, double scale, double dropout) {
     at::AutoDispatchBelowADInplaceOrView no_views;
-    const auto rows = x.reshape({-1, x.size(-1)});  // [N, in]
+    const auto rows = x.reshape({-1, x.size(-1)}).contiguous();  // [N, in]
     const auto weight = stacked(weights), y = product(rows, weight.t());
     const auto columns = columns_of(weights);
     const double factor = scale / (1.0 - dropout);
+    std::vector<int64_t> seeds;
     auto saved = variable_list{rows};
     for (const auto list : {weights, as, bs}) saved.insert(saved.end(), list.begin(), list.end());
     for (size_t i = 0; i < as.size(); ++i) {
-      const auto mask = dropout > 0.0 ? at::empty(rows.sizes(), rows.options().dtype(at::kBool)).bernoulli_(1.0 - dropout)
-                                      : at::Tensor();
-      const auto low = product(masked(rows, mask), as[i].t()).mul_(factor);  // [N, rank]
+      seeds.push_back(dropout > 0.0 ? Dropout::seed() : 0);
+      const auto seen = dropout > 0.0 ? Dropout(seeds.back(), dropout)(rows) : rows;
+      const auto low = product(seen, as[i].t()).mul_(factor);  // [N, rank]
       product_into(part(y, columns[of[i]]), low, bs[i].t(), /*accumulate=*/true);
-      saved.push_back(mask);
       saved.push_back(low);
     }
     context->save_for_backward(saved);
     context->saved_data["of"] = of;
+    context->saved_data["seeds"] = seeds;
+    context->saved_data["dropout"] = dropout;
     context->saved_data["factor"] = factor;
     context->saved_data["shape"] = x.sizes();
     auto shape = x.sizes().vec();
@@ -116,9 +117,9 @@ struct AdaptedLinear : Function<AdaptedLinear> {
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const auto saved = context->get_saved_variables();
-    const auto of = context->saved_data["of"].toIntVector();
-    const double factor = context->saved_data["factor"].toDouble();
-    const size_t adapters = of.size(), first_a = saved.size() - 4 * adapters, first_b = first_a + adapters;
+    const auto of = context->saved_data["of"].toIntVector(), seeds = context->saved_data["seeds"].toIntVector();
+    const double factor = context->saved_data["factor"].toDouble(), p = context->saved_data["dropout"].toDouble();
+    const size_t adapters = of.size(), first_a = saved.size() - 3 * adapters, first_b = first_a + adapters;
     const variable_list weights(saved.begin() + 1, saved.begin() + static_cast<std::ptrdiff_t>(first_a));
     const auto columns = columns_of(weights);
     const auto dy = grads[0].reshape({-1, grads[0].size(-1)});  // [N, Σ out]
@@ -126,26 +127,23 @@ struct AdaptedLinear : Function<AdaptedLinear> {
     const bool passes_on = context->needs_input_grad(0);
     const auto dx = passes_on ? product(dy, stacked(weights)) : at::Tensor();
     for (size_t i = 0; i < adapters; ++i) {
-      const auto &a = saved[first_a + i], &b = saved[first_b + i];
-      const auto &mask = saved[first_b + adapters + 2 * i], &low = saved[first_b + adapters + 2 * i + 1];
+      const auto &a = saved[first_a + i], &b = saved[first_b + i], &low = saved[first_b + adapters + i];
+      const Dropout dropout(seeds[i], p);
       const auto own = part(dy, columns[of[i]]);
       const auto dlow = product(own, b).mul_(factor);  // [N, rank]
-      out[first_a + i] = product(dlow.t(), masked(saved[0], mask));
+      out[first_a + i] = product(dlow.t(), p > 0.0 ? dropout(saved[0]) : saved[0]);
       out[first_b + i] = product(own.t(), low);
       if (!passes_on) continue;
-      if (mask.defined()) {
-        dx.add_(product(dlow, a).mul_(mask));
+      if (p > 0.0) {
+        const auto passed = product(dlow, a);
+        dropout.in_place(passed);
+        dx.add_(passed);
       } else {
         product_into(dx, dlow, a, /*accumulate=*/true);
       }
     }
     if (passes_on) out[0] = dx.view(context->saved_data["shape"].toIntVector());
     return out;
-  }
-
- private:
-  static at::Tensor masked(const at::Tensor& rows, const at::Tensor& mask) {
-    return mask.defined() ? at::mul(rows, mask) : rows;
   }
 };
 
