@@ -5,7 +5,7 @@
 # Prints what an environment consists of, a line for each call of pip.
 python_env_packages() {
   case "$1" in
-    reference) echo "transformers==5.23.0 peft==0.21.2 tiktoken==0.12.0 numpy safetensors" ;;
+    reference) echo "transformers==5.23.0 peft==0.21.2 tiktoken==0.12.0 numpy safetensors jinja2" ;;
     trl) echo "trl==1.16.0 transformers==5.23.0 datasets==5.2.0 numpy" ;;
     lm_eval) echo "lm-eval[hf]==0.4.13 transformers==5.23.0 datasets==5.2.0" ;;
     hub_clients) echo "huggingface_hub==2.4.0 datasets==5.2.0 tokenizers==0.23.3" ;;
