@@ -2,8 +2,8 @@
 //! own operations give, in an emulation of a block's threads (tests/cuda_kernels).
 
 use llama_train::torch::kernels::{self, Emulation};
-use llama_train::torch::ops;
 use llama_train::torch::ops::checks::{self, Case, Placement};
+use llama_train::torch::ops::{self, Fp8Format};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -161,7 +161,7 @@ fn extremes() {
     );
     let (infinity, nan) = (f32::INFINITY, f32::NAN);
     let fp8 = |values: &[f32]| {
-        let fp8 = ops::to_fp8(&Tensor::from_slice(values));
+        let fp8 = ops::to_fp8(&Tensor::from_slice(values), Fp8Format::E4m3);
         (
             fp8.values.to_kind(Kind::Float),
             fp8.inverse_scale.double_value(&[0]),
@@ -171,6 +171,12 @@ fn extremes() {
     assert_eq!(
         fp8(&[448.0, -447.0, 2.0f32.powi(-9), 2.0f32.powi(-10)]).0,
         Tensor::from_slice(&[448.0, -448.0, 2.0f32.powi(-9), 0.0])
+    );
+    let wide = [57_344.0, -57_000.0, 2.0f32.powi(-16), 2.0f32.powi(-17)];
+    let wide = ops::to_fp8(&Tensor::from_slice(&wide), Fp8Format::E5m2).values;
+    assert_eq!(
+        wide.to_kind(Kind::Float),
+        Tensor::from_slice(&[57_344.0, -57_344.0, 2.0f32.powi(-16), 0.0])
     );
     let (values, worth) = fp8(&[1.0, nan, 3.0]);
     assert!(worth.is_nan() && values.isnan().all().int64_value(&[]) == 1);
@@ -244,7 +250,7 @@ fn log_probs_in_chunks() {
 #[test]
 fn the_emulation_ends_with_its_guard() {
     let x = Tensor::ones([2, 8], (Kind::Float, Device::Cpu));
-    let kind = |x: &Tensor| ops::to_fp8(x).values.kind();
+    let kind = |x: &Tensor| ops::to_fp8(x, Fp8Format::E4m3).values.kind();
     {
         let _emulation = emulation();
         assert!(kernels::has_kernel(kernels::Operation::ToFp8, &x));

@@ -15,6 +15,7 @@ mod distill;
 mod distributed;
 mod dpo;
 mod eval;
+mod fp8;
 mod fused_operations;
 mod headers;
 mod host_reads;

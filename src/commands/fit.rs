@@ -1,7 +1,7 @@
 //! Whether a model and prepared data belong together.
 
 use crate::bad_request;
-use crate::config::{Config, ModelConfig};
+use crate::config::{Config, ModelConfig, Precision};
 use crate::data::PreparedFolder;
 use crate::data::manifest::Kind;
 use crate::tokenizer::Tokenizer;
@@ -126,6 +126,7 @@ fn check_vocabulary(
 /// # Errors
 /// A bad request when the model cannot read what it says.
 pub fn with_seq_len(config: &Config, model: &ModelConfig) -> Result<Config> {
+    check_fp8(config, model)?;
     let longest = model.max_seq_len.unsigned_abs();
     let mut config = config.clone();
     match config.train.seq_len {
@@ -146,5 +147,30 @@ pub fn check_seq_len(seq_len: u64, model: &ModelConfig) -> Result<()> {
             model.max_seq_len
         )),
         false => Ok(()),
+    }
+}
+
+/// Tensor cores take fp8 matrices of multiples of 16.
+fn check_fp8(config: &Config, model: &ModelConfig) -> Result<()> {
+    if config.train.precision != Precision::Fp8 {
+        return Ok(());
+    }
+    if config.lora.enabled {
+        return Err(bad_request!(
+            "train.precision = \"fp8\": the weights below adapters are kept in bf16 and not multiplied in fp8; set it to \"bf16\""
+        ));
+    }
+    let heads = |count: i64| count * model.head_dim;
+    let sizes = [
+        ("dim", model.dim),
+        ("ffn_hidden_dim", model.ffn_hidden_dim),
+        ("the width of all query heads", heads(model.n_heads)),
+        ("the width of all key heads", heads(model.n_kv_heads)),
+    ];
+    match sizes.iter().find(|(_, size)| size % 16 != 0) {
+        Some((name, size)) => Err(bad_request!(
+            "train.precision = \"fp8\": the model's {name}, {size}, is not a multiple of 16; set it to \"bf16\""
+        )),
+        None => Ok(()),
     }
 }

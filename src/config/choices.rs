@@ -57,6 +57,8 @@ choices! {
         Fp32 = "fp32",
         /// bfloat16, with fp32 norms and losses.
         Bf16 = "bf16",
+        /// The same, but that the blocks' matrices are multiplied in fp8.
+        Fp8 = "fp8",
     }
 }
 
@@ -272,11 +274,11 @@ mod tests {
     fn a_value_that_is_none_is_told_those_that_are() {
         let message =
             |refused: Result<String, toml::de::Error>| refused.unwrap_err().message().to_owned();
-        let precision = Precision::deserialize(toml::Value::from("fp8"));
+        let precision = Precision::deserialize(toml::Value::from("fp16"));
         let precision = precision.map(|found| format!("{found:?}"));
         assert_eq!(
             message(precision),
-            r#""fp8" is not one of "auto", "fp32", "bf16""#
+            r#""fp16" is not one of "auto", "fp32", "bf16", "fp8""#
         );
         let auto = Auto::deserialize(toml::Value::from(true)).map(|found| format!("{found:?}"));
         assert_eq!(

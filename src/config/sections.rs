@@ -156,7 +156,8 @@ section! {
         micro_batch_size: u64 = 4,
         /// Tokens per row (default: 1024, or as many as the model reads where that is less).
         seq_len: Option<u64> = None,
-        /// What is computed in: "auto" (fp32 on CPU, bf16 on CUDA), "fp32" or "bf16".
+        /// What is computed in: "auto" (fp32 on CPU, bf16 on CUDA), "fp32", "bf16", or "fp8" (bf16 but for the products of the
+        /// blocks' matrices in training; on NVIDIA's Ada, Hopper and later).
         precision: Precision = Precision::Auto,
         /// What trained weights and their gradients are kept in: "fp32", or "bf16" with the 16 bits that are missing to fp32
         /// beside the moments, so that no update is lost; 14 bytes a parameter instead of 16.

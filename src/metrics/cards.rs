@@ -59,6 +59,7 @@ impl Card {
         1e12 * match precision {
             Precision::Fp32 => self.fp32_tflops,
             Precision::Bf16 | Precision::Auto => self.bf16_tflops, // auto is bf16 on a GPU
+            Precision::Fp8 => 2.0 * self.bf16_tflops,              // of all chips that have it
         }
     }
 }

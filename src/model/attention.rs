@@ -3,7 +3,7 @@
 use super::kv_cache::{LayerCache, Slots};
 use super::linear::Linear;
 use super::rope::Rotation;
-use super::{LoraOptions, Pass};
+use super::{LoraOptions, Pass, Products};
 use crate::config::ModelConfig;
 use crate::torch::ops::{HeadCounts, HeadTensors};
 use tch::{Tensor, nn};
@@ -69,6 +69,12 @@ impl Attention {
             linear.initialize(std);
         }
         self.wo.initialize(residual_std);
+    }
+
+    pub(super) fn set_products(&mut self, products: Products) {
+        for linear in [&mut self.wq, &mut self.wk, &mut self.wv, &mut self.wo] {
+            linear.set_products(products);
+        }
     }
 
     pub(super) fn initialize_adapters(&self) {

@@ -3,7 +3,7 @@
 use super::attention::{Attention, Sight};
 use super::feed_forward::FeedForward;
 use super::rms_norm::RmsNorm;
-use super::{LoraOptions, Pass, Stream};
+use super::{LoraOptions, Pass, Products, Stream};
 use crate::config::{ModelConfig, Recompute};
 use crate::torch::ops::Normed;
 use crate::torch::recompute;
@@ -31,6 +31,11 @@ impl Block {
     pub(super) fn initialize(&self, std: f64, residual_std: f64) {
         self.attention.initialize(std, residual_std);
         self.feed_forward.initialize(std, residual_std);
+    }
+
+    pub(super) fn set_products(&mut self, products: Products) {
+        self.attention.set_products(products);
+        self.feed_forward.set_products(products);
     }
 
     pub(super) fn initialize_adapters(&self) {

@@ -1,7 +1,7 @@
 //! The feed-forward block.
 
 use super::linear::Linear;
-use super::{LoraOptions, Pass};
+use super::{LoraOptions, Pass, Products};
 use crate::config::ModelConfig;
 use tch::{Tensor, nn};
 
@@ -31,6 +31,12 @@ impl FeedForward {
             linear.initialize(std);
         }
         self.w2.initialize(residual_std);
+    }
+
+    pub(super) fn set_products(&mut self, products: Products) {
+        for linear in [&mut self.w1, &mut self.w3, &mut self.w2] {
+            linear.set_products(products);
+        }
     }
 
     pub(super) fn initialize_adapters(&self) {

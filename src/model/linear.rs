@@ -1,7 +1,7 @@
 //! A matrix product without a bias, with or without an adapter.
 
-use super::Pass;
 use super::lora::{Adapter, LoraOptions};
+use super::{Pass, Products};
 use crate::torch::ops;
 use tch::{Kind, Tensor, nn};
 
@@ -10,6 +10,7 @@ use tch::{Kind, Tensor, nn};
 pub(super) struct Linear {
     weight: Tensor,
     adapter: Option<Adapter>,
+    products: Products,
 }
 
 impl Linear {
@@ -24,14 +25,15 @@ impl Linear {
         Self {
             weight: path.var("weight", &shape, nn::Init::Const(0.0)),
             adapter: Adapter::new(&path, name, shape, lora),
+            products: Products::Plain,
         }
     }
 
     /// The product with what [`Self::side_by_side`] gave for gates and values, gated: `[.., 2·in]` to `[.., out]`.
     pub(super) fn forward_gated(&self, gates_and_values: &Tensor, pass: Pass) -> Tensor {
-        match &self.adapter {
-            Some(_) => self.forward(&ops::swiglu(gates_and_values), pass),
-            None => {
+        match (&self.adapter, self.products(pass)) {
+            (Some(_), _) | (_, Products::Fp8) => self.forward(&ops::swiglu(gates_and_values), pass),
+            (None, Products::Plain) => {
                 let weight = self.weight.to_kind(gates_and_values.kind());
                 ops::gated_linear(gates_and_values, &weight)
             }
@@ -43,6 +45,20 @@ impl Linear {
         Self {
             weight: self.weight.shallow_clone(),
             adapter: self.adapter.as_ref().map(Adapter::share),
+            products: self.products,
+        }
+    }
+
+    /// Takes up another way to multiply, where there is no adapter.
+    pub(super) fn set_products(&mut self, products: Products) {
+        self.products = products;
+    }
+
+    /// What is validated is the model as it will be used.
+    fn products(&self, pass: Pass) -> Products {
+        match pass {
+            Pass::Train => self.products,
+            Pass::Base | Pass::Eval => Products::Plain,
         }
     }
 
@@ -70,7 +86,10 @@ impl Linear {
                 let low_rank: Vec<_> = adapters().map(|adapter| adapter.map(low_rank)).collect();
                 ops::adapted_linear(x, &weights, &low_rank, adapter.adaption(pass))
             }
-            _ => ops::linear(x, &weights),
+            _ => match linears[0].products(pass) {
+                Products::Plain => ops::linear(x, &weights),
+                Products::Fp8 => ops::linear_fp8(x, &weights),
+            },
         }
     }
 

@@ -115,6 +115,15 @@ pub enum Pass {
     Base,
 }
 
+/// How the blocks' matrices are multiplied with activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Products {
+    /// In the activations' kind.
+    Plain,
+    /// With factors in fp8.
+    Fp8,
+}
+
 /// How the model computes, as opposed to what it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelOptions {

@@ -10,7 +10,7 @@ use super::kv_cache::KvCache;
 use super::linear::initialize_normal;
 use super::rms_norm::RmsNorm;
 use super::rope::Rope;
-use super::{Layout, ModelOptions, Pass, Stream, Tokens};
+use super::{Layout, ModelOptions, Pass, Products, Stream, Tokens};
 use crate::config::{ModelConfig, Recompute};
 use crate::torch::ops;
 use anyhow::{Result, bail};
@@ -116,6 +116,15 @@ impl Transformer {
     #[must_use]
     pub fn with_recompute(self, recompute: Recompute) -> Self {
         Self { recompute, ..self }
+    }
+
+    /// The same model, whose blocks multiply so in training passes; the head and the embedding do not.
+    #[must_use]
+    pub fn with_products(mut self, products: Products) -> Self {
+        for layer in &mut self.layers {
+            layer.set_products(products);
+        }
+        self
     }
 
     /// The shape.

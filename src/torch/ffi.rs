@@ -219,7 +219,19 @@ unsafe extern "C" {
     pub(super) fn lt_keep_freed_memory();
     pub(super) fn lt_set_kernels(launch: Option<Launch>);
     pub(super) fn lt_emulate_kernels(launch: Option<Launch>);
-    pub(super) fn lt_to_fp8(x: *const C_tensor, out: *mut *mut C_tensor) -> Message;
+    pub(super) fn lt_to_fp8(
+        x: *const C_tensor,
+        wide: bool,
+        by_kernels: bool,
+        out: *mut *mut C_tensor,
+    ) -> Message;
+    pub(super) fn lt_linear_fp8(
+        x: *const C_tensor,
+        weights: TensorList,
+        count: usize,
+        by_kernels: bool,
+        out: *mut *mut C_tensor,
+    ) -> Message;
     pub(super) fn lt_swiglu(both: *const C_tensor, out: *mut *mut C_tensor) -> Message;
     pub(super) fn lt_rotate(
         both: *const C_tensor,

@@ -3,10 +3,10 @@
 use super::Parts;
 use super::set_up::compute_kind;
 use crate::checkpoint::{AdapterIdentity, Checkpointer, Keep, Retention, RunIdentity};
-use crate::config::{OptimConfig, Weights};
+use crate::config::{OptimConfig, Precision, Weights};
 use crate::data::Dataset;
 use crate::dist::ProcessGroup;
-use crate::model::{LoraOptions, ModelOptions, Transformer};
+use crate::model::{LoraOptions, ModelOptions, Products, Transformer};
 use crate::optim::{AdamW, param_groups};
 use crate::torch;
 use crate::weights::{self, Pretrained};
@@ -30,7 +30,11 @@ impl<D: Dataset> Parts<D> {
             (None, Weights::Fp32) => {}
         }
         let model = torch::catch(|| Transformer::new(&store.root(), &self.model, &options))?
-            .with_recompute(self.config.train.activation_checkpointing);
+            .with_recompute(self.config.train.activation_checkpointing)
+            .with_products(match self.config.train.precision {
+                Precision::Fp8 => Products::Fp8,
+                _ => Products::Plain,
+            });
         if options.lora.is_some() {
             weights::freeze_base(&store);
             let trained = store.trainable_variables();

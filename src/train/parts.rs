@@ -8,7 +8,7 @@ use super::{
     Validation,
 };
 use crate::checkpoint::{Checkpointer, Moments};
-use crate::config::{Cadence, Config, ModelConfig};
+use crate::config::{Cadence, Config, ModelConfig, Precision};
 use crate::data::{DataLoader, Dataset, Order, Share};
 use crate::dist::ProcessGroup;
 use crate::eval::{Evaluator, Samples};
@@ -228,8 +228,12 @@ impl<D: Dataset> Parts<D> {
             flops_per_token: self.plan.flops_per_token,
             peak_flops: peak.map(|peak| peak * self.plan.world_size as f64),
             device,
-            precision: match compute_kind(self.config.train.precision, device) {
-                Kind::BFloat16 => "bf16",
+            precision: match (
+                self.config.train.precision,
+                compute_kind(self.config.train.precision, device),
+            ) {
+                (Precision::Fp8, _) => "fp8",
+                (_, Kind::BFloat16) => "bf16",
                 _ => "fp32",
             },
         }

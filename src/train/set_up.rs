@@ -1,5 +1,6 @@
 //! The device, and what on it is the same for every verb.
 
+use crate::bad_request;
 use crate::config::{Kernels, Precision, RunConfig, TrainConfig};
 use crate::dist::LaunchEnv;
 use crate::torch::{self, kernels::Choice};
@@ -17,6 +18,12 @@ pub fn prepare_device(
     launch: &LaunchEnv,
 ) -> Result<Device> {
     let device = launch.select_device(config.device)?;
+    if train.precision == Precision::Fp8 && !device.is_cuda() {
+        return Err(bad_request!(
+            "train.precision = \"fp8\": a CPU has no such products; it takes an NVIDIA GPU of Ada's, Hopper's or a later \
+             generation (run.device); \"bf16\" and \"fp32\" train anywhere"
+        ));
+    }
     choose_kernels(train.kernels, device)?;
     torch::set_threads(config.threads, launch.local_world_size);
     torch::keep_freed_memory();
@@ -57,11 +64,12 @@ pub(super) fn seed_generators(seed: u64, rank: u64) {
     tch::manual_seed(i64::from_ne_bytes(seed.wrapping_add(rank).to_ne_bytes()));
 }
 
-/// The kind that weights are cast to for the forward pass: `auto` is fp32 on CPU and bf16 on CUDA.
+/// The kind that weights are cast to for the forward pass: `auto` is fp32 on CPU and bf16 on CUDA; around fp8 products it
+/// is bf16.
 #[must_use]
 pub fn compute_kind(precision: Precision, device: Device) -> Kind {
     match precision {
-        Precision::Bf16 => Kind::BFloat16,
+        Precision::Bf16 | Precision::Fp8 => Kind::BFloat16,
         Precision::Auto if device.is_cuda() => Kind::BFloat16,
         Precision::Fp32 | Precision::Auto => Kind::Float,
     }

@@ -84,7 +84,7 @@ fn lora(config: &LoraConfig) -> Option<LoraOptions> {
 fn compute(precision: Precision, device: Device) -> Kind {
     match (precision, device) {
         (Precision::Fp32, _) | (Precision::Auto, Device::Cpu) => Kind::Float,
-        (Precision::Bf16 | Precision::Auto, _) => Kind::BFloat16,
+        (Precision::Bf16 | Precision::Fp8 | Precision::Auto, _) => Kind::BFloat16,
     }
 }
 

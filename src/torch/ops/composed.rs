@@ -1,6 +1,6 @@
 //! The same operations by torch's own, one after another: any kind, any device, and what the kernels are held against.
 
-use super::{Adaption, Fp8, HeadCounts, HeadTensors, LowRank, Normed};
+use super::{Adaption, Fp8, Fp8Format, HeadCounts, HeadTensors, LowRank, Normed};
 use tch::{Kind, Reduction, Tensor};
 
 /// See [`super::linear`].
@@ -92,13 +92,16 @@ pub fn sum_log_probs(hidden: &Tensor, weight: &Tensor, targets: &Tensor) -> Tens
 }
 
 /// See [`super::to_fp8`].
-pub fn to_fp8(x: &Tensor) -> Fp8 {
-    const LARGEST: f64 = 448.0;
+pub fn to_fp8(x: &Tensor, format: Fp8Format) -> Fp8 {
+    let (most, kind) = match format {
+        Fp8Format::E4m3 => (448.0, Kind::Float8e4m3fn),
+        Fp8Format::E5m2 => (57_344.0, Kind::Float8e5m2),
+    };
     let amax = x.abs().max().to_kind(Kind::Float).clamp_min(1e-12).view(1);
-    let largest = amax.full_like(LARGEST); // a tensor: by a number torch may multiply with its reciprocal
+    let largest = amax.full_like(most); // a tensor: by a number torch may multiply with its reciprocal
     let scaled = x.to_kind(Kind::Float) * (&largest / &amax);
     Fp8 {
-        values: scaled.clamp(-LARGEST, LARGEST).to_kind(Kind::Float8e4m3fn),
+        values: scaled.clamp(-most, most).to_kind(kind),
         inverse_scale: amax / largest,
     }
 }

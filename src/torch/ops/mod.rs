@@ -5,6 +5,9 @@
 
 pub mod checks;
 pub mod composed;
+mod fp8;
+
+pub use fp8::{Fp8, Fp8Format, linear_fp8, to_fp8};
 
 use super::kernels::{Operation, has_kernel};
 use super::{check, ffi};
@@ -200,28 +203,4 @@ pub fn sum_log_probs(hidden: &Tensor, weight: &Tensor, targets: &Tensor) -> Tens
     one(|out| unsafe {
         ffi::lt_sum_log_probs(hidden.as_ptr(), weight.as_ptr(), targets.as_ptr(), out)
     })
-}
-
-/// What [`to_fp8`] gives.
-#[derive(Debug)]
-pub struct Fp8 {
-    /// e4m3.
-    pub values: Tensor,
-    /// What they are to be multiplied by: fp32, of one element.
-    pub inverse_scale: Tensor,
-}
-
-/// A tensor in fp8 e4m3 with one scale, by which its largest magnitude becomes the largest there is (tensorwise current
-/// scaling, Micikevicius et al. 2022).
-pub fn to_fp8(x: &Tensor) -> Fp8 {
-    if !has_kernel(Operation::ToFp8, x) {
-        return composed::to_fp8(x);
-    }
-    // SAFETY: the pointer comes from a tensor that lives through the call; `out` has two places.
-    let parts = filled(|out| unsafe { ffi::lt_to_fp8(x.as_ptr(), out) });
-    let [values, inverse_scale] = parts.map(|part| part.unwrap_or_else(Tensor::new));
-    Fp8 {
-        values,
-        inverse_scale,
-    }
 }

@@ -1,6 +1,6 @@
 //! What the operations are tried on.
 
-use super::super::{self as ops, HeadCounts, composed};
+use super::super::{self as ops, Fp8Format, HeadCounts, composed};
 use super::Case;
 use tch::{Device, Kind, Tensor};
 
@@ -33,7 +33,8 @@ pub fn small(device: Device) -> Vec<Case> {
         cases.push(sum_log_probs([tokens, dim, vocab], device));
     }
     for size in [&[1][..], &[3, 37], &[64, 40]] {
-        cases.push(to_fp8(size, device));
+        cases.push(to_fp8(size, Fp8Format::E4m3, device));
+        cases.push(to_fp8(size, Fp8Format::E5m2, device));
     }
     cases.push(linear(7, 17, &[4, 9, 1], device));
     cases
@@ -51,7 +52,8 @@ pub fn large(device: Device) -> Vec<Case> {
         swiglu(&[4096, 2 * 14336], device),
         rotate([2, 2048, 128], heads, 1, device),
         sum_log_probs([2048, 4096, 128_256], device),
-        to_fp8(&[4096, 4096], device),
+        to_fp8(&[4096, 4096], Fp8Format::E4m3, device),
+        to_fp8(&[4096, 4096], Fp8Format::E5m2, device),
         linear(4096, 4096, &[4096, 1024, 1024], device),
     ]
 }
@@ -156,15 +158,15 @@ fn sum_log_probs([tokens, dim, vocab]: [i64; 3], device: Device) -> Case {
 }
 
 /// Bit for bit: its exact form is the composed one in fp32, which both kinds fit in.
-fn to_fp8(size: &[i64], device: Device) -> Case {
+fn to_fp8(size: &[i64], format: Fp8Format, device: Device) -> Case {
     let worth = |fp8: ops::Fp8| vec![fp8.values.to_kind(Kind::Double) * fp8.inverse_scale];
     let case = case(
         "to_fp8",
         vec![random(size, device).pow_tensor_scalar(9)], // from the largest to below the smallest
-        move |i| worth(tch::no_grad(|| ops::to_fp8(&i[0]))),
+        move |i| worth(tch::no_grad(|| ops::to_fp8(&i[0], format))),
         move |i| {
             worth(tch::no_grad(|| {
-                composed::to_fp8(&i[0].to_kind(Kind::Float))
+                composed::to_fp8(&i[0].to_kind(Kind::Float), format)
             }))
         },
     );

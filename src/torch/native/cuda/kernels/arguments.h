@@ -90,7 +90,7 @@ struct Amax {
   bool packed;
 };
 
-// To fp8 e4m3, scaled so that the largest magnitude becomes 448.
+// To fp8, e4m3 or e5m2, scaled so that the largest magnitude becomes the largest there is: 448 or 57,344.
 struct CastFp8 {
   static constexpr const char* kName = "cast_fp8";
   const void* x;              // [count]
@@ -99,6 +99,7 @@ struct CastFp8 {
   float* inverse_scale;       // one: what a value is worth
   long long count;
   bool packed;
+  bool e5m2;
 };
 
 }  // namespace kernels

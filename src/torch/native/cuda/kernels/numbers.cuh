@@ -43,6 +43,23 @@ __device__ inline unsigned char to_e4m3(float x) {
   return static_cast<unsigned char>(sign | code);
 }
 
+// fp8 e5m2: sign, 5 bits of exponent (bias 15), 2 of mantissa. To the nearest, halves to even; what is beyond 57,344, the
+// largest, becomes it.
+__device__ inline unsigned char to_e5m2(float x) {
+  const unsigned bits = __float_as_uint(x), sign = (bits >> 24) & 0x80u, magnitude = bits & 0x7fffffffu;
+  unsigned code;
+  if (x != x) {
+    code = 0x7fu;
+  } else if (magnitude >= 0x47600000u) {  // 57,344
+    code = 0x7bu;
+  } else if (magnitude < 0x38800000u) {  // 2^-14: below, multiples of 2^-16, which are the last bits of what is near 2^7
+    code = __float_as_uint(__uint_as_float(magnitude) + 128.0f) - 0x43000000u;
+  } else {
+    code = ((magnitude + 0xfffffu + ((magnitude >> 21) & 1u)) >> 21) - (112u << 2);
+  }
+  return static_cast<unsigned char>(sign | code);
+}
+
 // N numbers in registers.
 template <int N>
 struct Floats {
