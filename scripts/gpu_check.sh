@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Checks the program on a machine with a GPU: the quickstart, the 20-step reference trace by itself and as one rank of
-# NCCL under torchrun, every kernel against torch's own operations, the trace with all kernels, a 124M benchmark.
+# NCCL under torchrun, every kernel against torch's own operations, the trace with all kernels, fp8 beside bf16.
 #
 #   scripts/gpu_check.sh pack     where it is built: writes target/gpu/llama-train, stripped, to be carried
 #   scripts/gpu_check.sh check    where the GPU is: runs it with that machine's own torch 2.11.0, and writes
 #                                 gpu_check.json and gpu_check.md into $OUT, or else target/gpu
+#   scripts/gpu_check.sh bench MODEL    there too: 124m, 1b or 8b, ours in bf16 and fp8 beside a plain PyTorch loop, each with
+#                                 a time of its own (all of it under 9 minutes), into gpu_bench_MODEL.json and .md
 #
-# CI has no GPU. DEVICE=cpu runs all but the benchmark and bf16 without kernels on a CPU, to check this script.
+# CI has no GPU. DEVICE=cpu runs all but fp8 and bf16 without kernels on a CPU, to check this script; MODEL is tiny then.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 binary=target/gpu/llama-train
@@ -21,9 +23,18 @@ pack() {
   ls -lh "$binary"
 }
 
-check() {
+torch_here() {
   LD_LIBRARY_PATH=$(python3 -c 'import torch, pathlib; assert torch.__version__.startswith("2.11.0"), torch.__version__; print(pathlib.Path(torch.__file__).parent / "lib")')
   export LD_LIBRARY_PATH
+}
+
+bench() { # model
+  torch_here
+  python3 scripts/gpu_bench.py "$binary" "$1" "$results" "$device"
+}
+
+check() {
+  torch_here
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
   [ "$device" = cpu ] || nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
@@ -37,8 +48,8 @@ check() {
   "$binary" doctor --kernels --json --set run.device="$device" >"$work/kernels.json" || failed="$failed kernels"
   (trace fp32 fused 1e-4 1e-3) || failed="$failed trace-fp32-fused"
   (trace bf16 fused 2e-2 2e-1) || failed="$failed trace-bf16-fused"
+  [ "$device" = cpu ] || fp8_beside_bf16 || failed="$failed fp8"
   python3 scripts/gpu_report.py "$work" "$results"
-  [ "$device" = cpu ] || "$binary" bench --config configs/pretrain/124m.toml --steps 10 --set run.device="$device"
   [ -z "$failed" ] || { echo "failed on $device:$failed" >&2; exit 1; }
   echo "all checks passed on $device"
 }
@@ -47,6 +58,26 @@ quickstart() {
   "$binary" pretrain --config configs/quickstart.toml --set run.device="$device" --set run.dir="$work/runs" \
     --set data.path="$work/stdlib" 2>"$work/quickstart.log" || { tail -20 "$work/quickstart.log"; exit 1; }
   grep -E "^step [0-9]+/[0-9]+ val|^budget" "$work/quickstart.log"
+}
+
+# 200 steps of the quickstart: the mean loss of the last twenty within 0.5 %.
+fp8_beside_bf16() {
+  for precision in bf16 fp8; do
+    "$binary" pretrain --config configs/quickstart.toml --set run.device="$device" --set run.dir="$work/runs" \
+      --set data.path="$work/stdlib" --set run.name="$precision" --set train.precision="$precision" --set train.max_steps=200 \
+      2>"$work/$precision.log" >&2 || { tail -20 "$work/$precision.log"; return 1; }
+  done
+  python3 - "$work/runs" <<'PYTHON'
+import json, pathlib, statistics, sys
+def last(name):
+    lines = (pathlib.Path(sys.argv[1]) / name / "metrics.jsonl").read_text().splitlines()
+    losses = [record["loss"] for record in map(json.loads, lines) if record["split"] == "train"]
+    assert len(losses) == 200
+    return statistics.mean(losses[-20:])
+off = last("fp8") / last("bf16") - 1
+print(f"fp8 against bf16, 200 steps, mean loss of the last twenty: {100 * off:+.2f} %")
+sys.exit(abs(off) > 0.005)
+PYTHON
 }
 
 # NCCL (Gloo on a CPU) with a single rank gives what no group gives.
@@ -87,8 +118,9 @@ PYTHON
 case "${1:-}" in
   pack) pack ;;
   check) check ;;
+  bench) bench "${2:?124m, 1b or 8b}" ;;
   *)
-    sed -n '2,9s/^# \{0,1\}//p' "$0"
+    sed -n '2,13s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac

@@ -6,11 +6,11 @@ plant sharded::sharded_ranks src/optim/adamw.rs 's/ranks.broadcast(tensors, root
   "no rank gives the others its part of the weights"
 plant sharded::sharded_ranks src/dist/partition.rs 's/(within \/ GRAIN) \* GRAIN/(within \/ GRAIN) * GRAIN + i64::from(point == between.start)/' \
   "numbers between two ranks' parts are nobody's"
-plant each_rank_holds src/optim/adamw.rs 's/with_state(groups, partition.of(ranks.rank()))/with_state(groups, Partition::new(\&lengths(\&groups), 1).of(0))/' \
+plant each_rank_holds src/optim/adamw.rs 's/groups: with_state(groups, partition.of(ranks.rank())),/groups: { let all = Partition::new(\&lengths(\&groups), 1); with_state(groups, all.of(0)) },/' \
   "every rank keeps all moments"
 plant sharded::a_resume src/optim/state.rs 's/narrow(0, \*first, tensor.numel() as i64)/narrow(0, 0, tensor.numel() as i64)/' \
   "a resumed rank takes another's moments"
-plant weights_in_bf16 src/optim/split_float.rs 's/remainder.shallow_clone().copy_(&low);/let _ = (low, remainder);/' \
+plant weights_in_bf16 src/optim/split_float.rs 's/remainder.shallow_clone().copy_(&(bits - high_bits(&high)));/let _ = (bits, remainder.shallow_clone().zero_());/' \
   "what is missing to fp32 is thrown away"
 plant host_reads src/train/step.rs 's/let lr = self.schedule.lr(self.state.step);/let _ = clipped.norm.double_value(\&[]); let lr = self.schedule.lr(self.state.step);/' \
   "the step reads the gradient's norm"
