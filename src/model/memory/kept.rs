@@ -87,8 +87,8 @@ impl Footprint {
         }
     }
 
-    /// What adapters beside these matrices keep: their input after dropout, dropout's mask (on the CPU its factors), and
-    /// the `rank` numbers a token between A and B.
+    /// What adapters beside these matrices keep: the `rank` numbers a token between A and B; where there is no kernel for
+    /// it, also their input after dropout, and dropout's mask.
     fn adapter_inputs(&self, names: &[&str], tokens: u64) -> Held {
         let Some(lora) = &self.lora else {
             return Held::default();
@@ -96,15 +96,11 @@ impl Footprint {
         let of = |name: &&&str| self.is_target(name);
         let kept = |name: &&str| {
             let [_, width] = self.matrix(name);
-            let input = self.tensor(width, tokens);
-            let mask = match self.operations {
-                Operations::Fused => input,
-                Operations::Composed => Held::tensor(width * tokens),
-            };
-            let dropped = if lora.dropout > 0.0 {
-                input + mask
-            } else {
-                Held::default()
+            let dropped = match self.operations {
+                Operations::Composed if lora.dropout > 0.0 => {
+                    self.tensor(width, tokens) + Held::tensor(width * tokens)
+                }
+                _ => Held::default(),
             };
             dropped + self.tensor(lora.rank.unsigned_abs(), tokens)
         };

@@ -1,6 +1,6 @@
 //! What comes and goes while the rest is kept, and the gradients that stay.
 
-use super::{Footprint, Held, Widths};
+use super::{Footprint, Held, Operations, Widths};
 use crate::config::Recompute;
 
 impl Footprint {
@@ -16,10 +16,11 @@ impl Footprint {
             Recompute::Selective => self.feed_forward(tokens) + self.stream(tokens),
             Recompute::Full => self.block(tokens) + self.stream(tokens),
         };
-        // Forward, and forward again, adapters hold their part three times: by matrix, side by side, and added.
-        let added = match self.is_target("w1") || self.is_target("w3") {
-            true => single * 2 + pair * 2,
-            false => Held::default(),
+        // Without kernels adapters hold their part three times: by matrix, side by side, and added.
+        let is_target = self.is_target("w1") || self.is_target("w3");
+        let added = match self.operations {
+            Operations::Composed if is_target => single * 2 + pair * 2,
+            _ => Held::default(),
         };
         again + gradients.max(added)
     }
