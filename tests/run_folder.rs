@@ -111,6 +111,35 @@ fn a_step_past_the_end_is_refused() {
     assert!(!dir.path().join("runs").exists());
 }
 
+/// Told before it begins: a text that is read too often, and more than the machine holds.
+#[test]
+fn a_run_that_makes_no_sense_is_told_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut often = stream_run("run", &["train.max_steps=2000"]);
+    often.push("--dry-run".to_owned());
+    let said = stderr_of(&llama_train(dir.path()).args(&often).assert().success());
+    assert!(said.contains("the text is read 100 times over"), "{said}");
+    assert!(!said.contains("of this machine's"), "{said}");
+    let data = format!("data.path={}", fixture("9_stream/data").display());
+    let settings = [
+        "model.dim=16384",
+        "model.n_layers=200",
+        "model.n_heads=128",
+        "model.vocab_size=640",
+        "train.seq_len=32",
+        &data,
+    ];
+    let settings = settings.into_iter();
+    let settings = settings.flat_map(|setting| ["--set", setting]);
+    let large = llama_train(dir.path())
+        .args(["pretrain", "--dry-run"])
+        .args(settings)
+        .assert()
+        .success();
+    let said = stderr_of(&large);
+    assert!(said.contains("of this machine's"), "{said}");
+}
+
 /// A weights folder without a tokenizer says its special tokens itself; so does what becomes of it.
 #[test]
 fn special_tokens_outlive_a_missing_tokenizer() {

@@ -1,6 +1,7 @@
 //! `history.jsonl` in the run folder: each time that a run was started, on what and with which words, and how it ended.
 //! Secrets are in neither: they come from the environment, which is not written down.
 
+use crate::metrics::machine_memory_bytes;
 use crate::torch;
 use crate::train::{RunPlan, Stopped};
 use anyhow::Result;
@@ -79,7 +80,7 @@ impl Start {
             processor: field("/proc/cpuinfo", "model name").unwrap_or_default(),
             cores: thread::available_parallelism().map_or(1, usize::from),
             threads: usize::try_from(tch::get_num_threads()).unwrap_or(1),
-            memory_bytes: memory_bytes().unwrap_or(0.0),
+            memory_bytes: machine_memory_bytes().unwrap_or(0) as f64,
             ranks: plan.world_size,
             precision: precision.to_owned(),
             parameters: plan.parameters,
@@ -138,12 +139,6 @@ pub(super) fn read(run: &Path) -> Vec<Event> {
 fn now() -> f64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     (since.unwrap_or_default().as_secs_f64() * 1e3).round() / 1e3
-}
-
-fn memory_bytes() -> Option<f64> {
-    let text = field("/proc/meminfo", "MemTotal")?;
-    let kib: f64 = text.trim_end_matches("kB").trim().parse().ok()?;
-    Some(kib * 1024.0)
 }
 
 /// The value of the first `name : value` line.

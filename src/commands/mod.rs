@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod benchmarks;
 mod converse;
+mod course;
 pub mod distill;
 pub mod doctor;
 pub mod dpo;

@@ -1,7 +1,7 @@
 //! What the training verbs share: their request, what they look up before a device is touched, and their summary.
 
 use super::history::{self, End, Event, Start as Started};
-use super::{Output, benchmarks, plan, report, sinks, summary, wandb};
+use super::{Output, benchmarks, course, plan, report, sinks, summary, wandb};
 use crate::bad_request;
 use crate::checkpoint::{self, Moments, ResumeFrom};
 use crate::config::Config;
@@ -10,7 +10,7 @@ use crate::dist::{LaunchEnv, ProcessGroup, Rendezvous};
 use crate::logging;
 use crate::objective::Objective;
 use crate::torch;
-use crate::train::{Parts, RunFolder, RunPlan, Start, Summary, prepare_device};
+use crate::train::{Parts, RunFolder, Start, Summary, prepare_device};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -153,34 +153,6 @@ where
     output
 }
 
-/// Holds the steps that are named against the run's.
-fn check_course(request: &TrainingRequest, plan: &RunPlan) -> Result<()> {
-    let (config, last) = (&request.config, plan.max_steps);
-    let is_known = last > 0; // else the data is still to be prepared
-    match request.start_step {
-        Some(step) if is_known && step >= last => {
-            return Err(bad_request!(
-                "the run would begin at step {step} (--start-step, or the checkpoint's own) and ends at step {last}: \
-                 nothing is left to train; raise train.max_steps, or give another --start-step"
-            ));
-        }
-        _ => {}
-    }
-    let warmup = config.optim.warmup_steps;
-    if is_known && warmup >= last {
-        log::warn!(
-            "optim.warmup_steps: the run's {last} steps end before {warmup} of warm-up; optim.max_lr is not reached"
-        );
-    }
-    if request.reset_optimizer && request.resume.is_none() && request.start_step.is_none() {
-        log::warn!("--reset-optimizer: without --resume there is nothing to reset");
-    }
-    if config.generate.every > 0 && config.generate.prompts.is_empty() {
-        log::warn!("generate.every: there are no generate.prompts, so no samples");
-    }
-    Ok(())
-}
-
 /// The parts with the configuration as it will be recorded. Weights have a shape; what `[model]` says otherwise does not
 /// count.
 fn settled<D: Dataset>(request: &TrainingRequest, mut parts: Parts<D>) -> Result<Parts<D>> {
@@ -190,7 +162,7 @@ fn settled<D: Dataset>(request: &TrainingRequest, mut parts: Parts<D>) -> Result
         );
     }
     parts.config = parts.resolved_config();
-    check_course(request, &parts.plan)?;
+    course::check(request, &parts)?;
     Ok(parts)
 }
 

@@ -11,7 +11,7 @@ pub use cards::{CARDS, Card, peak_flops};
 pub use console::ConsoleSink;
 pub use jsonl::JsonlSink;
 pub use samples::SamplesSink;
-pub use throughput::{mfu, peak_memory_bytes};
+pub use throughput::{machine_memory_bytes, mfu, peak_memory_bytes};
 
 use anyhow::Result;
 use std::borrow::Cow;

@@ -15,19 +15,20 @@ pub fn mfu(flops_per_token: f64, tokens_per_second: f64, peak_flops: f64) -> f64
 pub fn peak_memory_bytes(device: Device) -> Option<u64> {
     match device {
         Device::Cuda(index) => crate::torch::cuda_peak_bytes(index).ok(),
-        _ => {
-            let status = fs::read_to_string("/proc/self/status").ok()?;
-            let line = status
-                .lines()
-                .find_map(|line| line.strip_prefix("VmHWM:"))?;
-            Some(
-                line.trim()
-                    .strip_suffix(" kB")?
-                    .trim()
-                    .parse::<u64>()
-                    .ok()?
-                    * 1024,
-            )
-        }
+        _ => kilobytes("/proc/self/status", "VmHWM:"),
     }
+}
+
+/// Memory of the machine, in bytes, where it says so.
+#[must_use]
+pub fn machine_memory_bytes() -> Option<u64> {
+    kilobytes("/proc/meminfo", "MemTotal:")
+}
+
+/// The value of a line `name 123 kB`, in bytes.
+fn kilobytes(file: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let value = value.trim().strip_suffix("kB")?;
+    Some(value.trim().parse::<u64>().ok()? * 1024)
 }

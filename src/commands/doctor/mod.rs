@@ -6,6 +6,7 @@ use super::Output;
 use crate::config::DistConfig;
 use crate::dist::{LaunchEnv, Meeting, Rendezvous, ServedBy, barrier};
 use crate::hub::{self, Status};
+use crate::metrics::machine_memory_bytes;
 use crate::metrics::wandb::Account;
 use crate::torch::{self, StoreAddress};
 use anyhow::{Context, Result};
@@ -95,7 +96,7 @@ fn libtorch() -> Finding {
 
 fn processors() -> Finding {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let memory = total_memory().map_or_else(String::new, |bytes| {
+    let memory = machine_memory_bytes().map_or_else(String::new, |bytes| {
         format!(", {} of memory", HumanBytes(bytes))
     });
     Finding {
@@ -103,15 +104,6 @@ fn processors() -> Finding {
         works: true,
         text: format!("{cores} cores{memory}; trains in fp32 or bf16 (train.precision)"),
     }
-}
-
-fn total_memory() -> Option<u64> {
-    let all = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = all
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
 }
 
 /// Where runs are kept, and where the Hub's files are.

@@ -80,17 +80,26 @@ pub fn run(request: &Request) -> Result<Output> {
 /// # Errors
 /// When it cannot be written as JSON.
 pub(super) fn of_run<D>(verb: Verb, parts: &Parts<D>) -> Result<Output> {
+    let mut output = described(&parts.plan, &memory_of_run(verb, parts))?;
+    if parts.plan.max_steps == 0 {
+        tell_missing(&mut output, &data::missing(&parts.config, verb));
+    }
+    Ok(output)
+}
+
+/// What each of the run's ranks will hold on a CPU.
+pub(super) fn bytes_of_a_rank<D>(verb: Verb, parts: &Parts<D>) -> u64 {
+    memory_of_run(verb, parts).configured().plan.total_bytes
+}
+
+fn memory_of_run<D>(verb: Verb, parts: &Parts<D>) -> MemoryTable {
     let models = Models {
         trained: parts.model.clone(),
         second: parts.second.clone(),
     };
     let device = Device::of(parts.config.run.device);
     let workload = workload::of(&parts.config, verb, device, &models, &parts.batch);
-    let mut output = described(&parts.plan, &table(&workload, &parts.batch, None))?;
-    if parts.plan.max_steps == 0 {
-        tell_missing(&mut output, &data::missing(&parts.config, verb));
-    }
-    Ok(output)
+    table(&workload, &parts.batch, None)
 }
 
 fn table(workload: &Workload, batch: &BatchPlan, memory_bytes: Option<u64>) -> MemoryTable {
