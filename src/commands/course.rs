@@ -1,6 +1,6 @@
 //! Whether a run can go as it is asked to: what would make it pointless is refused or told before it begins.
 
-use super::plan;
+use super::plan::{self, Verb};
 use super::training::TrainingRequest;
 use crate::bad_request;
 use crate::dist::LaunchEnv;
@@ -12,14 +12,50 @@ use indicatif::HumanBytes;
 /// Passes over the text that are told about, as most of them teach nothing new.
 const MANY_EPOCHS: f64 = 20.0;
 
-/// Holds the steps, the data and the memory that are named against the run.
+/// Holds the steps, the data and the memory that are named against the run. Rank 0 tells what is only unwise.
 ///
 /// # Errors
 /// A bad request when nothing is left to train.
 pub(super) fn check<D>(request: &TrainingRequest, parts: &Parts<D>) -> Result<()> {
-    let (config, last) = (&parts.config, parts.plan.max_steps);
-    if last > 0 {
-        check_steps(request, last)?; // else the data is still to be prepared
+    let plan = &parts.plan;
+    let steps_are_known = plan.max_steps > 0; // else the data is still to be prepared
+    if steps_are_known {
+        check_steps(request, plan.max_steps)?;
+    }
+    let launch = LaunchEnv::read()?;
+    if launch.rank != 0 {
+        return Ok(());
+    }
+    tell_unheeded(request, plan);
+    if request.verb == Verb::Pretrain {
+        tell_epochs(plan);
+    }
+    let device = launch.select_device(parts.config.run.device);
+    if device.is_ok_and(|device| !device.is_cuda()) {
+        let of_a_rank = plan::bytes_of_a_rank(request.verb, parts);
+        tell_memory(of_a_rank * launch.local_world_size as u64);
+    }
+    Ok(())
+}
+
+fn check_steps(request: &TrainingRequest, last: u64) -> Result<()> {
+    match request.start_step.filter(|step| *step >= last) {
+        Some(step) => Err(bad_request!(
+            "the run would begin at step {step} (--start-step, or the checkpoint's own) and ends at step {last}: nothing \
+             is left to train; raise train.max_steps, or give another --start-step"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// What is asked for and cannot come about.
+fn tell_unheeded(request: &TrainingRequest, plan: &RunPlan) {
+    let (config, last) = (&request.config, plan.max_steps);
+    let warmup = config.optim.warmup_steps;
+    if last > 0 && warmup >= last {
+        log::warn!(
+            "optim.warmup_steps: the run's {last} steps end before {warmup} of warm-up; optim.max_lr is not reached"
+        );
     }
     if request.reset_optimizer && request.resume.is_none() && request.start_step.is_none() {
         log::warn!("--reset-optimizer: without --resume there is nothing to reset");
@@ -27,31 +63,6 @@ pub(super) fn check<D>(request: &TrainingRequest, parts: &Parts<D>) -> Result<()
     if config.generate.every > 0 && config.generate.prompts.is_empty() {
         log::warn!("generate.every: there are no generate.prompts, so no samples");
     }
-    if request.verb == plan::Verb::Pretrain {
-        tell_epochs(&parts.plan);
-    }
-    let launch = LaunchEnv::read()?;
-    let device = launch.select_device(config.run.device);
-    if launch.rank == 0 && device.is_ok_and(|device| !device.is_cuda()) {
-        tell_memory(plan::bytes_of_a_rank(request.verb, parts) * launch.local_world_size as u64);
-    }
-    Ok(())
-}
-
-fn check_steps(request: &TrainingRequest, last: u64) -> Result<()> {
-    if let Some(step) = request.start_step.filter(|step| *step >= last) {
-        return Err(bad_request!(
-            "the run would begin at step {step} (--start-step, or the checkpoint's own) and ends at step {last}: nothing \
-             is left to train; raise train.max_steps, or give another --start-step"
-        ));
-    }
-    let warmup = request.config.optim.warmup_steps;
-    if warmup >= last {
-        log::warn!(
-            "optim.warmup_steps: the run's {last} steps end before {warmup} of warm-up; optim.max_lr is not reached"
-        );
-    }
-    Ok(())
 }
 
 fn tell_epochs(plan: &RunPlan) {
