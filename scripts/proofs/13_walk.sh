@@ -24,7 +24,7 @@ sed -n '/^export PATH="\$PWD/,/^```/{/^```/d;p}' "$readme" | sed -e ':a' -e '/\\
 while read -r line; do
   begun=$SECONDS
   eval "$line" >out.log 2>log.txt <<<"I am Ada." || { tail -20 log.txt; echo "$line: failed"; exit 1; }
-  echo "$((SECONDS - begun)) s  ${line%% *#*}"
+  echo "$((SECONDS - begun)) s  ${line%%  *}"
   case "$line" in *--interactive*) answer=$(head -1 out.log); echo "        answer: $answer" ;; esac
 done <lines
 "$REFERENCE_PYTHON" - <<'PYTHON' 2>/dev/null >theirs
