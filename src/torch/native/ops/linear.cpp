@@ -7,6 +7,8 @@
 #include <ATen/ops/cat.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+
 namespace {
 
 using torch::autograd::AutogradContext;
@@ -50,8 +52,8 @@ struct Linear : Function<Linear> {
     at::AutoDispatchBelowADInplaceOrView no_views;
     const auto rows = x.reshape({-1, x.size(-1)});  // [N, in]
     const auto weight = stacked(weights);
-    bool reads = false;  // whether backward reads x
-    for (const auto& weight : weights) reads = reads || weight.requires_grad();
+    const auto learns = [](const at::Tensor& matrix) { return matrix.requires_grad(); };
+    const bool reads = std::any_of(weights.begin(), weights.end(), learns);  // whether backward reads x
     auto saved = variable_list{reads ? rows : at::Tensor()};
     saved.insert(saved.end(), weights.begin(), weights.end());
     context->save_for_backward(saved);
