@@ -147,7 +147,7 @@ fn weights_in_bf16_are_those_in_fp32_rounded() {
             backward(store, |index| {
                 tensors[&format!("grad.{step}.{index}")].shallow_clone()
             });
-            optimizer.step(&scalar(1e-4), &scalar(0.0)).unwrap();
+            optimizer.step(&scalar(1e-3), &scalar(0.0)).unwrap();
         }
         for index in ["0", "1"] {
             let (full, half) = (&full.variables()[index], &half.variables()[index]);
