@@ -218,16 +218,11 @@ fn data_of_another_vocabulary_is_named() {
     );
 }
 
-/// Weights without a tokenizer are held to the size of the vocabulary, larger or smaller.
-#[test]
-fn weights_of_another_vocabulary_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    fs::write(
-        dir.path().join("a.txt"),
-        "some text, over and over. ".repeat(200),
-    )
-    .unwrap();
-    llama_train(dir.path())
+/// A folder `tokens` with a manifest.
+fn prepare_tokens(dir: &Path) {
+    let text = "some text to learn from, over and over. ".repeat(200);
+    fs::write(dir.join("a.txt"), text).unwrap();
+    llama_train(dir)
         .args([
             "prep-data",
             "pretrain",
@@ -235,11 +230,18 @@ fn weights_of_another_vocabulary_are_refused() {
             "a.txt",
             "--out",
             "tokens",
-            "--tokenizer",
         ])
+        .arg("--tokenizer")
         .arg(fixture("tokenizer"))
         .assert()
         .success();
+}
+
+/// Weights without a tokenizer are held to the size of the vocabulary, larger or smaller.
+#[test]
+fn weights_of_another_vocabulary_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    prepare_tokens(dir.path());
     let path = dir.path().join("tokens/manifest.json");
     let mut manifest: serde_json::Value =
         serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -261,25 +263,8 @@ fn weights_of_another_vocabulary_are_refused() {
 #[test]
 fn data_of_another_tokenizer_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    fs::write(
-        dir.path().join("a.txt"),
-        "some text to learn from, over and over. ".repeat(200),
-    )
-    .unwrap();
+    prepare_tokens(dir.path());
     let tokenizer = fixture("tokenizer");
-    llama_train(dir.path())
-        .args([
-            "prep-data",
-            "pretrain",
-            "--input",
-            "a.txt",
-            "--out",
-            "tokens",
-            "--tokenizer",
-        ])
-        .arg(&tokenizer)
-        .assert()
-        .success();
     let json = fs::read_to_string(tokenizer.join("tokenizer.json")).unwrap();
     let other = json.replace("<|eot_id|>", "<|eot_di|>");
     assert_ne!(json, other);

@@ -35,7 +35,7 @@ pub fn run(request: &Request) -> Result<Output> {
     let config = without_side_effects(&request.config);
     let launch = LaunchEnv::read()?;
     let model = shape::before_training(&config, None)?;
-    let config = fit::with_seq_len(&config, &model)?;
+    let config = fit::for_model(&config, &model)?;
     let batch = BatchPlan::new(&config.train, launch.world_size)?;
     let steps = request.warmup + request.steps;
     let plan = RunPlan::new(&model, &batch, u64::from(u32::MAX), steps as i64);

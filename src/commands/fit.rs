@@ -124,8 +124,8 @@ fn check_vocabulary(
 /// the model can read.
 ///
 /// # Errors
-/// A bad request when the model cannot read what it says.
-pub fn with_seq_len(config: &Config, model: &ModelConfig) -> Result<Config> {
+/// A bad request when the model cannot read rows so long, or cannot be multiplied in the precision asked for.
+pub fn for_model(config: &Config, model: &ModelConfig) -> Result<Config> {
     check_fp8(config, model)?;
     let longest = model.max_seq_len.unsigned_abs();
     let mut config = config.clone();

@@ -41,7 +41,7 @@ impl FoundModel {
     ) -> Result<Self> {
         Ok(Self {
             request: TrainingRequest {
-                config: fit::with_seq_len(&request.config, &shape)?,
+                config: fit::for_model(&request.config, &shape)?,
                 ..request.clone()
             },
             shape,

@@ -47,7 +47,7 @@ pub fn run(request: &Request) -> Result<Output> {
     let of_data = data.as_ref().and_then(PreparedData::kind);
     let verb = request.verb.unwrap_or_else(|| Verb::guess(config, of_data));
     let models = Models::find(config, verb)?;
-    let config = &fit::with_seq_len(config, &models.trained)?;
+    let config = &fit::for_model(config, &models.trained)?;
     let world_size = match request.world_size {
         Some(given) => given,
         None => LaunchEnv::read()?.world_size,

@@ -23,7 +23,7 @@ impl Models {
         let teacher = teacher(config, verb)?;
         let trained = shape::before_training(config, teacher.as_ref())?;
         for model in [Some(&trained), teacher.as_ref()].into_iter().flatten() {
-            fit::with_seq_len(config, model)?;
+            fit::for_model(config, model)?;
         }
         let second = match verb {
             Verb::Distill => teacher.filter(|_| !config.distill.cache_teacher),
