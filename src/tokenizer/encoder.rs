@@ -5,6 +5,7 @@ use super::files::TokenizerFiles;
 use super::ranks::Ranks;
 use crate::config::TokenizerBackend;
 use anyhow::{Result, anyhow, ensure};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tiktoken_rs::CoreBPE;
 use tokenizers_fast::pipeline::{EncodeOptions, Override, PipelineToken, PipelineTokenizer};
 
@@ -45,12 +46,24 @@ pub(super) fn quickest(
         .or_else(|| files.ranks().map(tiktoken).and_then(agrees))
 }
 
-/// tiktoken over its own ranks.
-pub(super) struct Tiktoken(CoreBPE);
+/// tiktoken over its own ranks. Threads that share one of its encoders wait for each other: what its regular expressions
+/// work in is handed round among all. So each has one of its own.
+pub(super) struct Tiktoken {
+    ranks: Arc<Ranks>,
+    idle: Mutex<Vec<CoreBPE>>,
+}
 
 impl Tiktoken {
-    pub(super) fn new(ranks: &Ranks) -> Result<Self> {
-        ranks.encoder().map(Self)
+    pub(super) fn new(ranks: Arc<Ranks>) -> Result<Self> {
+        let first = ranks.encoder()?;
+        Ok(Self {
+            ranks,
+            idle: Mutex::new(vec![first]),
+        })
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<CoreBPE>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -60,7 +73,14 @@ impl Encoder for Tiktoken {
             longest_blank(text) < LONGEST_BLANK,
             "too much white space in a row"
         );
-        Ok(self.0.encode_ordinary(text))
+        let idle = self.idle().pop(); // the lock is not held while another one is made
+        let encoder = match idle {
+            Some(encoder) => encoder,
+            None => self.ranks.encoder()?,
+        };
+        let ids = encoder.encode_ordinary(text);
+        self.idle().push(encoder);
+        Ok(ids)
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 const TOKENIZER: &str = "tokenizer.json";
@@ -37,7 +38,7 @@ pub(super) struct TokenizerFiles {
     roles: Map<String, Value>,
     generation_eos: Vec<u32>,
     /// Where the vocabulary was tiktoken's.
-    ranks: Option<Ranks>,
+    ranks: Option<Arc<Ranks>>,
 }
 
 impl TokenizerFiles {
@@ -53,7 +54,7 @@ impl TokenizerFiles {
     fn of_ranks(ranks: Ranks) -> Self {
         Self {
             json: ranks.tokenizer_json(),
-            ranks: Some(ranks),
+            ranks: Some(Arc::new(ranks)),
             ..Self::default()
         }
     }
@@ -109,8 +110,8 @@ impl TokenizerFiles {
     }
 
     /// tiktoken's vocabulary, where it was read from one.
-    pub(super) fn ranks(&self) -> Option<&Ranks> {
-        self.ranks.as_ref()
+    pub(super) fn ranks(&self) -> Option<Arc<Ranks>> {
+        self.ranks.clone()
     }
 
     fn read_companions(&mut self, dir: &Path) -> Result<()> {
