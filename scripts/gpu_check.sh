@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Checks the program on a machine with a GPU: the quickstart, the 20-step reference trace by itself and as one rank of
-# NCCL under torchrun, every kernel against torch's own operations, the trace with all kernels, fp8 beside bf16.
+# Checks the program on a machine with a GPU: the quickstart, the 20-step reference trace by itself, killed and resumed, as
+# one rank of NCCL under torchrun, launched as CUDA graphs with copies beside them, and with all kernels; every kernel
+# against torch's own operations; fp8 beside bf16.
 #
 #   scripts/gpu_check.sh pack     where it is built: writes target/gpu/llama-train, stripped, to be carried
 #   scripts/gpu_check.sh check    where the GPU is: runs it with that machine's own torch 2.11.0, and writes
@@ -43,6 +44,8 @@ check() {
   "$binary" doctor
   trace fp32 composed 1e-4 1e-3
   one_rank
+  killed_and_resumed
+  [ "$device" = cpu ] || whole_steps || failed="$failed whole-steps"
   [ "$device" = cpu ] || trace bf16 composed 2e-2 2e-1
   # What is not proven yet may fail: the rest is still worth knowing.
   "$binary" doctor --kernels --json --set run.device="$device" >"$work/kernels.json" || failed="$failed kernels"
@@ -82,25 +85,47 @@ PYTHON
 
 # NCCL (Gloo on a CPU) with a single rank gives what no group gives.
 one_rank() {
-  cp -r "$work/runs/trace-fp32-composed" "$work/alone"
-  rm -r "$work/runs/trace-fp32-composed"
-  launcher="torchrun --no-python --standalone --nproc-per-node 1" trace fp32 composed 1e-4 1e-3
-  python3 - "$work/alone/metrics.jsonl" "$work/runs/trace-fp32-composed/metrics.jsonl" <<'PYTHON'
+  launcher="torchrun --no-python --standalone --nproc-per-node 1" label=rank trace fp32 composed 1e-4 1e-3
+  as_before "one rank under torchrun" rank
+}
+
+# Copies alone first, so that a failure says which of the two it is.
+whole_steps() {
+  (label=copies trace fp32 composed 1e-4 1e-3 --set train.async_transfers=on && as_before "copies beside the work" copies)
+  (label=graphs trace fp32 composed 1e-4 1e-3 --set train.async_transfers=on --set train.cuda_graphs=on &&
+    as_before "steps launched as a whole" graphs)
+}
+
+# kill -9 as soon as there is a checkpoint.
+killed_and_resumed() {
+  local run="$work/runs/trace-fp32-composed-killed"
+  (exec >/dev/null 2>&1; label=killed trace fp32 composed 1e-4 1e-3 --set checkpoint.every=2) &
+  until compgen -G "$run/checkpoints/step_*/llama_train_state.json" >/dev/null; do sleep 0.01; done
+  pkill -9 -P $! || true
+  wait $! || true
+  label=killed trace fp32 composed 1e-4 1e-3 --set checkpoint.every=2 --resume
+  as_before "killed and resumed" killed
+}
+
+# The numbers of the trace by itself.
+as_before() { # what, label
+  python3 - "$1" "$work/runs/trace-fp32-composed/metrics.jsonl" "$work/runs/trace-fp32-composed-$2/metrics.jsonl" <<'PYTHON'
 import json, sys
-alone, rank = ([(r["loss"], r["grad_norm"]) for r in map(json.loads, open(path)) if r["split"] == "train"] for path in sys.argv[1:])
-worst = max(abs(a - b) / a for pair in zip(alone, rank) for a, b in zip(*pair))
-print(f"one rank under torchrun against none, {len(rank)} steps: worst relative difference {worst:.1e}")
-sys.exit(len(alone) != len(rank) or worst > 1e-6)
+before, now = ([(r["loss"], r["grad_norm"]) for r in map(json.loads, open(path)) if r["split"] == "train"] for path in sys.argv[2:])
+worst = max(abs(a - b) / a for pair in zip(before, now) for a, b in zip(*pair))
+print(f"{sys.argv[1]}, against the trace by itself, {len(now)} steps: worst relative difference {worst:.1e}")
+sys.exit(len(before) != len(now) or worst > 1e-6)
 PYTHON
 }
 
-trace() { # precision, train.kernels, tolerance of the loss, tolerance of the gradient's norm (relative)
+trace() { # precision, train.kernels, tolerance of the loss, tolerance of the gradient's norm (relative), arguments
+  local run="trace-$1-$2${label:+-$label}"
   ${launcher:-} "$binary" pretrain --init-from tests/fixtures/2_train_trace/init --set data.path=tests/fixtures/9_stream/data \
-    --set run.device="$device" --set run.dir="$work/runs" --set run.name="trace-$1-$2" --set train.precision="$1" --set train.kernels="$2" \
+    --set run.device="$device" --set run.dir="$work/runs" --set run.name="$run" --set train.precision="$1" --set train.kernels="$2" \
     --set data.shuffle=false --set train.max_steps=20 --set train.seq_len=32 --set train.micro_batch_size=2 \
     --set train.total_batch_tokens=128 --set optim.max_lr=3e-3 --set optim.min_lr=3e-4 --set optim.warmup_steps=5 \
-    2>"$work/trace.log" >&2 || { tail -20 "$work/trace.log"; exit 1; }
-  python3 - "$work/runs/trace-$1-$2/metrics.jsonl" "$work/traces.jsonl" "$@" <<'PYTHON'
+    "${@:5}" 2>"$work/trace.log" >&2 || { tail -20 "$work/trace.log"; exit 1; }
+  python3 - "$work/runs/$run/metrics.jsonl" "$work/traces.jsonl" "$1" "$2${label:+, $label}" "$3" "$4" <<'PYTHON'
 import json, sys
 path, traces, precision, kernels, loss_limit, norm_limit = sys.argv[1:]
 expected = json.load(open("tests/fixtures/9_stream/expected.json"))["pretrain"]["f32"]
@@ -120,7 +145,7 @@ case "${1:-}" in
   check) check ;;
   bench) bench "${2:?124m, 1b or 8b}" ;;
   *)
-    sed -n '2,13s/^# \{0,1\}//p' "$0"
+    sed -n '2,14s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac

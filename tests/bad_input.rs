@@ -59,6 +59,22 @@ fn requests_that_cannot_be_are_refused_before_anything_is_made() {
             &["dist.timeout_seconds: must be at least 1"],
         ),
         (
+            stream(&["train.cuda_graphs=on"]),
+            &["train.cuda_graphs = \"on\"", "on a CPU (run.device)"],
+        ),
+        (
+            stream(&["train.async_transfers=on"]),
+            &["train.async_transfers = \"on\"", "on a CPU (run.device)"],
+        ),
+        (
+            stream(&[
+                "train.cuda_graphs=on",
+                "lora.enabled=true",
+                "lora.dropout=0.1",
+            ]),
+            &["train.cuda_graphs: \"on\" does not go with lora.dropout"],
+        ),
+        (
             pretrain(&["model.preset=llama4-8b"]),
             &["there is no preset \"llama4-8b\"", "llama3-8b"],
         ),

@@ -5,7 +5,7 @@ use crate::distributed::ranks;
 use crate::{dpo, sft};
 use llama_train::config::{ModelConfig, Recompute};
 use llama_train::model::{Documents, Layout, LoraOptions, ModelOptions, Pass, Tokens, Transformer};
-use llama_train::torch::{catch, recompute};
+use llama_train::torch::{Randomness, catch, recompute};
 use llama_train::weights;
 use std::path::Path;
 use std::sync::Arc;
@@ -101,7 +101,7 @@ fn a_function_is_called_again_in_backward_only() {
     let call = |requires_grad: bool| {
         let counted = Arc::clone(&calls);
         let x = Tensor::from_slice(&[1.0f32, 2.0]).set_requires_grad(requires_grad);
-        let [y] = recompute(&[x.shallow_clone()], &[], move |inputs| {
+        let [y] = recompute(&[x.shallow_clone()], &[], Randomness::None, move |inputs| {
             counted.fetch_add(1, Ordering::Relaxed);
             [inputs[0].square()]
         });
@@ -116,7 +116,7 @@ fn a_function_is_called_again_in_backward_only() {
     assert_eq!(calls.load(Ordering::Relaxed), 3);
     let x = Tensor::from_slice(&[1.0f32]);
     let failing = || {
-        Ok(recompute(&[x], &[], |inputs| {
+        Ok(recompute(&[x], &[], Randomness::None, |inputs| {
             [inputs[0].matmul(&inputs[0].ones_like().repeat([3, 5]))]
         }))
     };

@@ -34,8 +34,21 @@ struct Line {
 }
 
 impl Line {
+    /// Of an operation that ended with an error, which stands in the shape's place.
+    fn failed(operation: &'static str, kind: &'static str, error: &anyhow::Error) -> Self {
+        Self {
+            operation,
+            kind,
+            cases: 0,
+            worst: f64::NAN,
+            limit: 0.0,
+            shape: format!("{error:#}"),
+            seconds: None,
+        }
+    }
+
     fn holds(&self) -> bool {
-        self.worst <= self.limit
+        self.worst <= self.limit // false where it is not a number
     }
 }
 
@@ -49,9 +62,8 @@ pub fn run(device: DeviceChoice) -> Result<Output> {
     let mut lines = Vec::new();
     for (kind, name) in [(Kind::Float, "fp32"), (Kind::BFloat16, "bf16")] {
         for kernel in ON_GPU {
-            lines.push(torch::catch(|| {
-                Ok(line(kernel.name, (kind, name), device))
-            })?);
+            let checked = torch::catch(|| Ok(line(kernel.name, (kind, name), device)));
+            lines.push(checked.unwrap_or_else(|error| Line::failed(kernel.name, name, &error)));
         }
     }
     Ok(report(device, &lines))
@@ -69,7 +81,7 @@ fn line(operation: &'static str, (kind, name): (Kind, &'static str), device: Dev
     };
     let of_operation = |case: &Case| case.operation == operation;
     for case in checks::small(device).into_iter().filter(of_operation) {
-        line.take(&case, kind, &[Placement::Aligned, Placement::Shifted]);
+        line.take(&case, kind, case.placements);
     }
     if let Device::Cuda(index) = device {
         for case in checks::large(device).into_iter().filter(of_operation) {
@@ -125,9 +137,12 @@ fn report(device: Device, lines: &[Line]) -> Output {
         // A String takes everything.
         let _ = writeln!(
             text,
-            "{mark}  {:<14} {}  {} cases, worst difference {:.1e} (at most {:.0e}){speed}",
+            "{mark}  {:<16} {}  {} cases, worst difference {:.1e} (at most {:.0e}){speed}",
             line.operation, line.kind, line.cases, line.worst, line.limit
         );
+        if !line.holds() {
+            let _ = writeln!(text, "      at {}", line.shape);
+        }
         checks.push(as_json(line));
     }
     let holds = lines.iter().all(Line::holds);

@@ -3,6 +3,7 @@
 mod batch;
 mod cadence;
 mod choices;
+mod device_choice;
 mod environment;
 mod error;
 mod hub_keys;
@@ -26,9 +27,10 @@ mod variable;
 
 pub use cadence::Cadence;
 pub use choices::{
-    Auto, Dedup, DeviceChoice, DistillKind, DistillOn, DpoLoss, Kernels, OnTooLong, Precision,
-    Recompute, ScheduleKind, TokenizerBackend, TrainOn, WandbMode, Weights,
+    Auto, Dedup, DistillKind, DistillOn, DpoLoss, Kernels, OnGpu, OnTooLong, Precision, Recompute,
+    ScheduleKind, TokenizerBackend, TrainOn, WandbMode, Weights,
 };
+pub use device_choice::DeviceChoice;
 pub use environment::machine_variable;
 pub use error::BadRequest;
 pub use hub_path::{HubKind, HubPart, HubPath};

@@ -1,9 +1,10 @@
 //! The sections of the configuration, their keys, defaults and documentation.
 
 use super::choices::{
-    Auto, Dedup, DeviceChoice, Kernels, OnTooLong, Precision, Recompute, ScheduleKind,
-    TokenizerBackend, TrainOn, Weights,
+    Auto, Dedup, Kernels, OnGpu, OnTooLong, Precision, Recompute, ScheduleKind, TokenizerBackend,
+    TrainOn, Weights,
 };
+use super::device_choice::DeviceChoice;
 use super::model::RopeScaling;
 use super::section::section;
 use std::path::PathBuf;
@@ -174,8 +175,12 @@ section! {
         /// Operations computed by kernels of our own: "auto" (those that are proven on the device: on a CPU all), "fused" (on a
         /// GPU also those that no GPU has run yet; `doctor` lists them) or "composed" (none: torch's own operations).
         kernels: Kernels = Kernels::Auto,
-        /// CUDA graphs: only "auto" in this version.
-        cuda_graphs: Auto = Auto::Auto,
+        /// Launch a GPU's whole step as one, as a CUDA graph: "auto" (where that is proven; `doctor` tells), "on" or "off". On
+        /// one rank, without dropout, while batches have one shape; other steps are launched piece by piece.
+        cuda_graphs: OnGpu = OnGpu::Auto,
+        /// Copy batches to a GPU, and a step's numbers back, beside its work: "auto" (where that is proven; `doctor` tells),
+        /// "on" or "off".
+        async_transfers: OnGpu = OnGpu::Auto,
     }
 }
 

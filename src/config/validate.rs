@@ -3,7 +3,7 @@
 use super::hub_keys;
 use super::presets::{PRESETS, preset};
 use super::{
-    Config, DistConfig, ModelSection, OptimConfig, PrepareConfig, Problem, TrainConfig,
+    Config, DistConfig, ModelSection, OnGpu, OptimConfig, PrepareConfig, Problem, TrainConfig,
     did_you_mean,
 };
 use crate::bad_request;
@@ -27,6 +27,7 @@ pub(super) fn problems(
     problems.extend(config.prepare.problems());
     model(&config.model, config.train.seq_len(), &mut problems);
     train(&config.train, &config.model, world_size, &mut problems);
+    cuda_graphs(config, world_size, &mut problems);
     optim(&config.optim, &mut problems);
     generate(config, &mut problems);
     dist(&config.dist, &mut problems);
@@ -173,6 +174,27 @@ fn train(config: &TrainConfig, model: &ModelSection, world_size: u64, problems: 
         _ => {}
     }
     problems.extend(of_batch);
+}
+
+/// A recorded step waits for no other rank, and would draw the same random numbers each time.
+fn cuda_graphs(config: &Config, world_size: u64, problems: &mut Vec<Problem>) {
+    let drops = config.lora.enabled && config.lora.dropout > 0.0;
+    let hindrances = [
+        (world_size > 1, "is for runs of one rank"),
+        (
+            drops,
+            "does not go with lora.dropout, which draws on the CPU",
+        ),
+    ];
+    for (hinders, message) in hindrances {
+        let asked = config.train.cuda_graphs == OnGpu::On;
+        require(
+            problems,
+            "train.cuda_graphs",
+            !(asked && hinders),
+            format!("\"on\" {message}"),
+        );
+    }
 }
 
 fn optim(config: &OptimConfig, problems: &mut Vec<Problem>) {

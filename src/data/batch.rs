@@ -27,12 +27,31 @@ impl AddAssign for Counts {
 pub trait Batch: Sized + Send + 'static {
     /// What it holds, without reading a tensor.
     fn counts(&self) -> Counts;
-    /// The same batch with every tensor replaced; moving and pinning are written over this.
+    /// The same batch with every tensor replaced; moving is written over this.
     fn map(self, f: &mut dyn FnMut(Tensor) -> Tensor) -> Self;
+    /// What the operations on it depend on besides its numbers and counts: those on two batches of one shape are the same.
+    /// None where the CPU decides on them by what is in the batch.
+    fn shape(&self) -> Option<Vec<i64>>;
 
     /// The batch on a device.
     fn to_device(self, device: Device) -> Self {
         self.map(&mut |tensor| tensor.to_device(device))
+    }
+
+    /// This one's places in memory with the numbers of another one of its shape.
+    fn overwritten(self, by: Self) -> Self {
+        let mut numbers = Vec::new();
+        by.map(&mut |tensor| {
+            numbers.push(tensor.shallow_clone());
+            tensor
+        });
+        let mut numbers = numbers.into_iter();
+        self.map(&mut |mut place| {
+            if let Some(numbers) = numbers.next() {
+                place.copy_(&numbers);
+            }
+            place
+        })
     }
 }
 
@@ -58,6 +77,18 @@ impl Batch for TokenBatch {
             targets: f(self.targets),
             counts: self.counts,
         }
+    }
+
+    fn shape(&self) -> Option<Vec<i64>> {
+        shape_of(&self.tokens)
+    }
+}
+
+/// Documents' lengths decide on what is launched for them.
+pub(super) fn shape_of(tokens: &Tokens) -> Option<Vec<i64>> {
+    match &tokens.layout {
+        Layout::Packed(_) => None,
+        Layout::Causal | Layout::Branched(_) => Some(tokens.ids.size()),
     }
 }
 

@@ -79,4 +79,8 @@ impl Batch for DistillBatch {
             teacher: self.teacher.map(|kept| kept.map(f)),
         }
     }
+
+    fn shape(&self) -> Option<Vec<i64>> {
+        Some([self.rows.shape()?, self.scored.places.size()].concat())
+    }
 }

@@ -1,6 +1,6 @@
 //! Pairs as the model reads them.
 
-use super::batch::map_tokens;
+use super::batch::{map_tokens, shape_of};
 use super::{Batch, Counts, Pair, Scored};
 use crate::model::{IGNORED_TARGET, Layout, Tokens};
 use tch::Tensor;
@@ -102,5 +102,9 @@ impl Batch for PreferenceBatch {
             reference: self.reference.map(f),
             counts: self.counts,
         }
+    }
+
+    fn shape(&self) -> Option<Vec<i64>> {
+        Some([shape_of(&self.tokens)?, self.rows.size()].concat())
     }
 }

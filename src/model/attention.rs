@@ -5,7 +5,7 @@ use super::linear::Linear;
 use super::rope::Rotation;
 use super::{LoraOptions, Pass, Products};
 use crate::config::ModelConfig;
-use crate::torch::ops::{HeadCounts, HeadTensors};
+use crate::torch::ops::{self, HeadCounts, HeadTensors, Spans};
 use tch::{Tensor, nn};
 
 /// Key/value head `k` serves the query heads `k·H/K .. (k+1)·H/K`.
@@ -23,8 +23,8 @@ pub(super) struct Attention {
 pub(super) enum Sight {
     /// Those before it in its row.
     Before(Rotation),
-    /// Those before it in its document; the documents, of these lengths, lie one after another in the only row.
-    BeforeInDocument(Rotation, Vec<i64>),
+    /// Those before it in its document; the documents lie one after another in the only row.
+    BeforeInDocument(Rotation, Spans),
     /// Those that a mask [B, 1, S, S] lets it see.
     Masked(Rotation, Tensor),
 }
@@ -34,8 +34,8 @@ impl Sight {
     pub(super) fn share(&self) -> Self {
         match self {
             Self::Before(rotation) => Self::Before(rotation.share()),
-            Self::BeforeInDocument(rotation, lengths) => {
-                Self::BeforeInDocument(rotation.share(), lengths.clone())
+            Self::BeforeInDocument(rotation, spans) => {
+                Self::BeforeInDocument(rotation.share(), spans.share())
             }
             Self::Masked(rotation, mask) => Self::Masked(rotation.share(), mask.shallow_clone()),
         }
@@ -77,15 +77,9 @@ impl Attention {
         }
     }
 
-    pub(super) fn initialize_adapters(&self) {
-        for linear in [&self.wq, &self.wk, &self.wv, &self.wo] {
-            linear.initialize_adapter();
-        }
-    }
-
-    pub(super) fn weights(&self) -> impl Iterator<Item = &Tensor> {
-        let all = [&self.wq, &self.wk, &self.wv, &self.wo];
-        all.into_iter().flat_map(Linear::weights)
+    /// In the order of their use.
+    pub(super) fn linears(&self) -> [&Linear; 4] {
+        [&self.wq, &self.wk, &self.wv, &self.wo]
     }
 
     /// Another handle on the same weights.
@@ -101,26 +95,16 @@ impl Attention {
 
     /// [B, S, D] to [B, S, D].
     pub(super) fn forward(&self, x: &Tensor, sight: &Sight, pass: Pass) -> Tensor {
-        match sight {
-            Sight::Before(rotation) => self.rows(x, rotation, None, pass),
-            Sight::Masked(rotation, mask) => self.rows(x, rotation, Some(mask), pass),
-            Sight::BeforeInDocument(rotation, lengths) => self.packed(x, rotation, lengths, pass),
-        }
-    }
-
-    fn rows(&self, x: &Tensor, rotation: &Rotation, mask: Option<&Tensor>, pass: Pass) -> Tensor {
+        let (Sight::Before(rotation)
+        | Sight::BeforeInDocument(rotation, _)
+        | Sight::Masked(rotation, _)) = sight;
         let [q, k, v] = self.project(x, rotation, pass);
-        self.finish(&self.attend(&q, &k, &v, mask), pass)
-    }
-
-    fn packed(&self, x: &Tensor, rotation: &Rotation, lengths: &[i64], pass: Pass) -> Tensor {
-        let heads = self.project(x, rotation, pass);
-        let [q, k, v] = heads.map(|heads| heads.split_with_sizes(lengths, 2));
-        let documents = q.iter().zip(&k).zip(&v);
-        let attended: Vec<_> = documents
-            .map(|((q, k), v)| self.attend(q, k, v, None))
-            .collect();
-        self.finish(&Tensor::cat(&attended, 2), pass)
+        let attended = match sight {
+            Sight::Before(_) => ops::causal_attention(&q, &k, &v),
+            Sight::BeforeInDocument(_, spans) => ops::packed_attention(&q, &k, &v, spans),
+            Sight::Masked(_, mask) => self.masked(&q, &k, &v, mask),
+        };
+        self.finish(&attended, pass)
     }
 
     /// Tokens that follow those in the cache, which takes them in: [B, T, D] to [B, T, D].
@@ -133,10 +117,8 @@ impl Attention {
     ) -> Tensor {
         let [q, k, v] = self.project(x, rotation, Pass::Eval);
         let (keys, values) = cache.write(slots, &k, &v); // [B, K, L, P]
-        self.finish(
-            &self.attend(&q, &keys, &values, Some(slots.mask())),
-            Pass::Eval,
-        )
+        let attended = self.masked(&q, &keys, &values, slots.mask());
+        self.finish(&attended, Pass::Eval)
     }
 
     /// Queries, keys and values of some tokens: [B, H, S, P], [B, K, S, P] twice.
@@ -145,10 +127,9 @@ impl Attention {
         rotation.split(projected, self.heads)
     }
 
-    /// Without a mask the rows are causal, which lets torch choose its flash kernels.
-    fn attend(&self, q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>) -> Tensor {
+    fn masked(&self, q: &Tensor, k: &Tensor, v: &Tensor, mask: &Tensor) -> Tensor {
         let grouped = self.heads.queries != self.heads.keys;
-        Tensor::scaled_dot_product_attention(q, k, v, mask, 0.0, mask.is_none(), None, grouped)
+        Tensor::scaled_dot_product_attention(q, k, v, Some(mask), 0.0, false, None, grouped)
     }
 
     fn finish(&self, attended: &Tensor, pass: Pass) -> Tensor {

@@ -2,11 +2,12 @@
 
 use super::attention::{Attention, Sight};
 use super::feed_forward::FeedForward;
+use super::linear::Linear;
 use super::rms_norm::RmsNorm;
 use super::{LoraOptions, Pass, Products, Stream};
 use crate::config::{ModelConfig, Recompute};
 use crate::torch::ops::Normed;
-use crate::torch::recompute;
+use crate::torch::{Randomness, recompute};
 use tch::{Tensor, nn};
 
 /// `h = x + attention(norm(x))`, then `h + feed_forward(norm(h))`.
@@ -39,8 +40,7 @@ impl Block {
     }
 
     pub(super) fn initialize_adapters(&self) {
-        self.attention.initialize_adapters();
-        self.feed_forward.initialize_adapters();
+        self.linears().for_each(Linear::initialize_adapter);
     }
 
     /// Whole rows; the stream is [B, S, D].
@@ -102,11 +102,17 @@ impl Block {
     fn recomputed(&self, stream: &Stream, sight: &Sight, pass: Pass) -> Stream {
         let inputs: Vec<_> = stream.tensors().map(Tensor::shallow_clone).collect();
         let (block, sight) = (self.share(), sight.share());
-        let [sum, branch] = recompute(&inputs, &shared(self.weights()), move |inputs| {
-            let stream = block.through(Stream::of(inputs), &sight, pass, FeedForward::forward);
-            let Stream { sum, branch } = stream;
-            [sum, branch.unwrap_or_else(Tensor::new)]
-        });
+        let randomness = randomness(self.linears());
+        let [sum, branch] = recompute(
+            &inputs,
+            &shared(self.weights()),
+            randomness,
+            move |inputs| {
+                let stream = block.through(Stream::of(inputs), &sight, pass, FeedForward::forward);
+                let Stream { sum, branch } = stream;
+                [sum, branch.unwrap_or_else(Tensor::new)]
+            },
+        );
         Stream {
             sum,
             branch: Some(branch),
@@ -116,8 +122,13 @@ impl Block {
     fn weights(&self) -> impl Iterator<Item = &Tensor> {
         [self.attention_norm.weight(), self.ffn_norm.weight()]
             .into_iter()
-            .chain(self.attention.weights())
-            .chain(self.feed_forward.weights())
+            .chain(self.linears().flat_map(Linear::weights))
+    }
+
+    /// In the order of their use.
+    fn linears(&self) -> impl Iterator<Item = &Linear> {
+        let of_attention = self.attention.linears().into_iter();
+        of_attention.chain(self.feed_forward.linears())
     }
 
     /// Another handle on the same weights.
@@ -133,13 +144,23 @@ impl Block {
 
 /// Only its input is kept for backward.
 fn recomputed_feed_forward(feed_forward: &FeedForward, x: &Tensor, pass: Pass) -> Tensor {
-    let weights = shared(feed_forward.weights());
+    let linears = feed_forward.linears();
+    let weights = shared(linears.into_iter().flat_map(Linear::weights));
+    let randomness = randomness(linears.into_iter());
     let feed_forward = feed_forward.share();
     let inputs = [x.shallow_clone()];
-    let [out] = recompute(&inputs, &weights, move |inputs| {
+    let [out] = recompute(&inputs, &weights, randomness, move |inputs| {
         [feed_forward.forward(&inputs[0], pass)]
     });
     out
+}
+
+/// What a training pass through these takes from the random generators.
+fn randomness<'a>(mut linears: impl Iterator<Item = &'a Linear>) -> Randomness {
+    match linears.any(Linear::drops) {
+        true => Randomness::Drawn,
+        false => Randomness::None,
+    }
 }
 
 fn shared<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> Vec<Tensor> {

@@ -39,10 +39,9 @@ impl FeedForward {
         }
     }
 
-    pub(super) fn initialize_adapters(&self) {
-        for linear in [&self.w1, &self.w3, &self.w2] {
-            linear.initialize_adapter();
-        }
+    /// In the order of their use.
+    pub(super) fn linears(&self) -> [&Linear; 3] {
+        [&self.w1, &self.w3, &self.w2]
     }
 
     /// `[B, S, D]` to `[B, S, D]`.
@@ -58,11 +57,5 @@ impl FeedForward {
             w2: self.w2.share(),
             w3: self.w3.share(),
         }
-    }
-
-    pub(super) fn weights(&self) -> impl Iterator<Item = &Tensor> {
-        [&self.w1, &self.w3, &self.w2]
-            .into_iter()
-            .flat_map(Linear::weights)
     }
 }

@@ -68,6 +68,15 @@ impl Linear {
         std::iter::once(&self.weight).chain(adapter)
     }
 
+    /// Whether an adapter leaves out a random part of what it reads in training.
+    pub(super) fn drops(&self) -> bool {
+        let adaption = |adapter: &Adapter| adapter.adaption(Pass::Train);
+        self.adapter
+            .as_ref()
+            .map(adaption)
+            .is_some_and(|adaption| adaption.dropout > 0.0)
+    }
+
     /// `[.., in]` to `[.., out]`, in the kind of `x`.
     pub(super) fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
         Self::side_by_side(&[self], x, pass)

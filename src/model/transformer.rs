@@ -12,7 +12,7 @@ use super::rms_norm::RmsNorm;
 use super::rope::Rope;
 use super::{Layout, ModelOptions, Pass, Products, Stream, Tokens};
 use crate::config::{ModelConfig, Recompute};
-use crate::torch::ops;
+use crate::torch::ops::{self, Spans};
 use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor, nn};
 
@@ -156,7 +156,8 @@ impl Transformer {
             Layout::Packed(documents) => {
                 let all = embedded.flatten(0, 1).unsqueeze(0); // [1, B·S, D]
                 let rotation = self.rope.at(&documents.positions.view([1, -1]));
-                let sight = Sight::BeforeInDocument(rotation, documents.lengths.clone());
+                let spans = Spans::new(&documents.lengths, self.device);
+                let sight = Sight::BeforeInDocument(rotation, spans);
                 self.blocks(all, &sight, pass).view_as(&embedded)
             }
             Layout::Branched(branches) => {

@@ -86,5 +86,7 @@ mod tests {
         super::open_cuda_part().unwrap();
         super::super::nccl::constructor().unwrap();
         super::super::kernels::entry_points().unwrap();
+        super::super::graph::entry_points().unwrap();
+        super::super::transfers::entry_points().unwrap();
     }
 }

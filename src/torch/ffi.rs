@@ -210,6 +210,7 @@ unsafe extern "C" {
         weight_count: usize,
         outputs: *mut *mut C_tensor,
         output_count: usize,
+        draws: bool,
     ) -> Message;
     pub(super) fn lt_gated_linear(
         both: *const C_tensor,
@@ -239,6 +240,20 @@ unsafe extern "C" {
         sin: *const C_tensor,
         queries: i64,
         keys: i64,
+        out: *mut *mut C_tensor,
+    ) -> Message;
+    pub(super) fn lt_causal_attention(
+        q: *const C_tensor,
+        k: *const C_tensor,
+        v: *const C_tensor,
+        out: *mut *mut C_tensor,
+    ) -> Message;
+    pub(super) fn lt_packed_attention(
+        q: *const C_tensor,
+        k: *const C_tensor,
+        v: *const C_tensor,
+        starts: *const C_tensor,
+        longest: i64,
         out: *mut *mut C_tensor,
     ) -> Message;
     pub(super) fn lt_sum_log_probs(

@@ -6,8 +6,10 @@ mod c10d;
 mod catch;
 mod cuda_part;
 mod device;
+mod features;
 mod ffi;
 mod foreach;
+mod graph;
 pub mod kernels;
 mod library;
 mod linear_loss;
@@ -18,23 +20,27 @@ mod recompute;
 mod reducer;
 mod runtime;
 mod trace;
+mod transfers;
 
 pub use c10d::{Group, Membership, Store, StoreAddress};
 pub use catch::{catch, install_panic_hook};
 pub use cuda_part::{HAS_CUDA_PART, open_cuda_part};
 pub use device::{device_name, load_accelerator};
+pub use features::Feature;
 pub use foreach::{AdamWStep, fused_adamw, global_norm, reset_grads, scale, zero_grads};
+pub use graph::Graph;
 pub use linear_loss::{
     DivergenceKind, LinearRows, TeacherRows, linear_divergence, linear_log_probs,
 };
 pub use pickle::write_pickled;
-pub use recompute::recompute;
+pub use recompute::{Randomness, recompute};
 pub use reducer::{Reducer, ReducerTimes};
 pub use runtime::{
     cuda_peak_bytes, end_process, keep_freed_memory, library_path, process_cpu_time, quiet_log,
     report_file_size_limit, require_determinism, rng_state, set_rng_state, set_threads, version,
 };
 pub use trace::operations;
+pub use transfers::{Fetched, Transfers};
 
 use anyhow::{Result, anyhow};
 use std::ffi::{CStr, CString, c_char};

@@ -9,6 +9,15 @@ use torch_sys::C_tensor;
 /// A function of some tensors, of which backward may need another call.
 type Function<const N: usize> = Box<dyn Fn(&[Tensor]) -> [Tensor; N] + Send>;
 
+/// What a function takes from the random generators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Randomness {
+    /// Nothing.
+    None,
+    /// Numbers, of its device or of the CPU.
+    Drawn,
+}
+
 /// `function(inputs)`, of which only the inputs are kept for backward, which calls it again: with the random generators
 /// as they were, so that dropout falls alike. `weights` are the trainable tensors that it reads besides its inputs; their
 /// gradients are bit-equal to those without recomputation. Without gradients it is a plain call.
@@ -18,6 +27,7 @@ type Function<const N: usize> = Box<dyn Fn(&[Tensor]) -> [Tensor; N] + Send>;
 pub fn recompute<const N: usize>(
     inputs: &[Tensor],
     weights: &[Tensor],
+    randomness: Randomness,
     function: impl Fn(&[Tensor]) -> [Tensor; N] + Send + 'static,
 ) -> [Tensor; N] {
     let function: Box<Function<N>> = Box::new(Box::new(function));
@@ -36,6 +46,7 @@ pub fn recompute<const N: usize>(
             weights.len(),
             out.as_mut_ptr(),
             N,
+            randomness == Randomness::Drawn,
         ));
         if let Err(error) = outcome {
             panic!("{error}");

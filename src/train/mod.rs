@@ -2,6 +2,7 @@
 
 mod batch_plan;
 mod early_stopping;
+mod feed;
 mod memory_plan;
 mod memory_table;
 mod model_parts;
@@ -13,6 +14,8 @@ mod set_up;
 mod signals;
 mod state;
 mod step;
+mod step_graph;
+mod step_numbers;
 mod step_report;
 mod totals;
 mod trainer;
@@ -20,6 +23,7 @@ mod validation;
 
 pub use batch_plan::BatchPlan;
 pub use early_stopping::{EarlyStopping, Patience, Verdict};
+pub use feed::Feed;
 pub use memory_plan::{Accumulation, MemoryPlan, Workload, largest_micro_batch};
 pub use memory_table::MemoryTable;
 pub use outcome::{Limits, Stopped, Summary};
@@ -29,6 +33,7 @@ pub use run_folder::{RunFolder, Start};
 pub use set_up::{choose_kernels, compute_kind, prepare_device};
 pub use signals::{AtSignal, Signal, Signals};
 pub use state::TrainState;
+pub use step_graph::StepGraph;
 pub use step_report::Speed;
 pub use trainer::Trainer;
 pub use validation::{Validation, ValidationLoss};

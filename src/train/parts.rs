@@ -1,11 +1,11 @@
 //! From a checked configuration to a trainer whose parts are finished: the same for every objective.
 
 use super::early_stopping::Patience;
-use super::set_up::{compute_kind, last_used_first, seed_generators};
+use super::set_up::{compute_kind, is_taken, last_used_first, seed_generators, transfers};
 use super::step_report::Speed;
 use super::{
-    AtSignal, BatchPlan, Limits, RunFolder, RunPlan, Signals, Start, TrainState, Trainer,
-    Validation,
+    AtSignal, BatchPlan, Feed, Limits, RunFolder, RunPlan, Signals, Start, StepGraph, TrainState,
+    Trainer, Validation,
 };
 use crate::checkpoint::{Checkpointer, Moments};
 use crate::config::{Cadence, Config, ModelConfig, Precision};
@@ -16,7 +16,7 @@ use crate::metrics::peak_flops;
 use crate::objective::Objective;
 use crate::optim::{AdamW, Schedule};
 use crate::tokenizer::{PromptStyle, Tokenizer};
-use crate::torch;
+use crate::torch::{self, Feature};
 use crate::weights::ModelRecord;
 use crate::weights::hf::SpecialTokens;
 use anyhow::Result;
@@ -121,7 +121,9 @@ impl<D: Dataset> Parts<D> {
             model,
             optimizer,
             schedule: Schedule::new(&config.optim, self.plan.max_steps),
-            loader: self.loader(&batch, &state, group.rank()),
+            feed: self.feed(&batch, &state, group.rank()),
+            transfers: transfers(config.train.async_transfers, device)?,
+            graph: self.step_graph(device),
             validation: Validation::new(Arc::clone(&self.val), config.validate.batches, batch),
             evaluators,
             checkpointer,
@@ -173,7 +175,7 @@ impl<D: Dataset> Parts<D> {
         }
     }
 
-    fn loader(&self, batch: &BatchPlan, state: &TrainState, rank: u64) -> DataLoader<D> {
+    fn feed(&self, batch: &BatchPlan, state: &TrainState, rank: u64) -> Feed<D> {
         let order = match self.config.data.shuffle {
             true => Order::Shuffled {
                 seed: self.config.run.seed,
@@ -185,13 +187,28 @@ impl<D: Dataset> Parts<D> {
             rank,
             world_size: batch.world_size,
         };
-        DataLoader::new(
+        let loader = DataLoader::new(
             Arc::clone(&self.train),
             order,
             state.train_loader,
             share,
             self.config.data.prefetch,
-        )
+        );
+        Feed::new(loader, batch.grad_accum_steps)
+    }
+
+    /// What draws random numbers on the CPU, or waits for other ranks, is not for a record.
+    fn step_graph(&self, device: Device) -> StepGraph<D::Batch> {
+        let lora = &self.config.lora;
+        let can = self.batch.world_size == 1 && (!lora.enabled || lora.dropout == 0.0);
+        match device {
+            Device::Cuda(index)
+                if can && is_taken(Feature::CudaGraphs, self.config.train.cuda_graphs) =>
+            {
+                StepGraph::on_gpu(index)
+            }
+            _ => StepGraph::off(),
+        }
     }
 
     fn evaluators(&self) -> Vec<Box<dyn Evaluator>> {

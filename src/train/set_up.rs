@@ -1,9 +1,9 @@
 //! The device, and what on it is the same for every verb.
 
 use crate::bad_request;
-use crate::config::{Kernels, Precision, RunConfig, TrainConfig};
+use crate::config::{Kernels, OnGpu, Precision, RunConfig, TrainConfig};
 use crate::dist::LaunchEnv;
-use crate::torch::{self, kernels::Choice};
+use crate::torch::{self, Feature, Transfers, kernels::Choice};
 use anyhow::{Context, Result};
 use std::collections::HashMap;
 use tch::{Device, Kind, Tensor, nn};
@@ -23,6 +23,17 @@ pub fn prepare_device(
             "train.precision = \"fp8\": a CPU has no such products; it takes an NVIDIA GPU of Ada's, Hopper's or a later \
              generation (run.device); \"bf16\" and \"fp32\" train anywhere"
         ));
+    }
+    for (feature, choice) in [
+        (Feature::CudaGraphs, train.cuda_graphs),
+        (Feature::AsyncTransfers, train.async_transfers),
+    ] {
+        if choice == OnGpu::On && !device.is_cuda() {
+            let key = feature.key();
+            return Err(bad_request!(
+                "{key} = \"on\": that is a GPU's, and the run is on a CPU (run.device); \"auto\" does without there"
+            ));
+        }
     }
     choose_kernels(train.kernels, device)?;
     torch::set_threads(config.threads, launch.local_world_size);
@@ -45,6 +56,23 @@ pub fn choose_kernels(kernels: Kernels, device: Device) -> Result<()> {
         Kernels::Composed => Choice::None,
     };
     torch::kernels::choose(choice, device).context("train.kernels: \"composed\" does without")
+}
+
+/// Whether a run does it.
+pub(super) fn is_taken(feature: Feature, choice: OnGpu) -> bool {
+    match choice {
+        OnGpu::On => true,
+        OnGpu::Off => false,
+        OnGpu::Auto => feature.proven_on().is_some(),
+    }
+}
+
+/// How a run's numbers get to the device and back.
+pub(super) fn transfers(choice: OnGpu, device: Device) -> Result<Transfers> {
+    match device.is_cuda() && is_taken(Feature::AsyncTransfers, choice) {
+        true => Transfers::beside(device).context("train.async_transfers: \"off\" does without"),
+        false => Ok(Transfers::in_turn(device)),
+    }
 }
 
 /// The trainable weights as the backward pass gives their gradients, so that the reducer's buckets are the same from

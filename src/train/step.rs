@@ -1,60 +1,54 @@
 //! One optimizer step: micro-batches, gradients averaged over the ranks, clipping, the update.
 
 use super::Trainer;
+use super::feed::Portion;
+use super::step_numbers::{StepInputs, StepOutputs};
 use super::step_report::{PendingStep, Tally};
 use crate::data::{Batch, Counts, Dataset};
-use crate::dist::MicroBatch;
-use crate::model::Pass;
+use crate::dist::{GradReducer, MicroBatch, ProcessGroup};
+use crate::model::{Pass, Transformer};
 use crate::objective::Objective;
-use crate::optim::clip_grad_norm;
+use crate::optim::{AdamW, clip_grad_norm};
 use anyhow::Result;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
     /// One optimizer step. Nothing is read back from the device.
     pub(super) fn train_step(&mut self) -> Result<PendingStep> {
-        let device = self.store.device();
-        let batches = (0..self.plan.grad_accum_steps)
-            .map(|_| self.loader.next_batch())
-            .collect::<Result<Vec<_>>>()?;
+        let Portion {
+            batches,
+            state,
+            epoch,
+        } = self.feed.next(&self.transfers)?;
         let counts = self.global_counts(&batches)?;
-        match self.reducer.adds_in_buckets(batches.len()) {
-            true => self.optimizer.zero_grads()?,
-            false => self.optimizer.reset_grads()?,
-        }
-        let mut tally = Tally::default();
-        let last = batches.len() - 1;
-        for (index, batch) in batches.into_iter().enumerate() {
-            let place = if index == last {
-                MicroBatch::Last
-            } else {
-                MicroBatch::Earlier
-            };
-            self.reducer.before_forward(place)?;
-            let sums = self
-                .objective
-                .loss_sum(&self.model, &batch.to_device(device), Pass::Train);
-            // The ranks' gradients are averaged, so each counts for as many as there are.
-            let loss = tally.add(sums, counts) * self.group.world_size() as f64;
-            self.reducer.before_backward(place)?;
-            loss.f_backward()?;
-        }
-        self.reducer.check()?;
-        let clipped = clip_grad_norm(&self.optimizer.gradients()?, self.limits.grad_clip)?;
         let lr = self.schedule.lr(self.state.step);
-        let lr_on_device = Tensor::from_slice(&[lr as f32]).squeeze().to_device(device);
-        self.optimizer.step(&lr_on_device, &clipped.non_finite)?;
+        let inputs = StepInputs {
+            batches,
+            counts,
+            lr: Tensor::full([0_i64; 0], lr, (Kind::Float, self.store.device())),
+        };
+        let mut work = Work {
+            objective: &self.objective,
+            model: &self.model,
+            optimizer: &mut self.optimizer,
+            group: self.group.as_ref(),
+            reducer: &self.reducer,
+            grad_clip: self.limits.grad_clip,
+        };
+        let launched = self.graph.launch(inputs, &mut |inputs| work.run(inputs))?;
+        let numbers = self.transfers.fetch(&launched.numbers)?;
+        self.feed.send_ahead(&self.transfers);
         self.state.step += 1;
         self.state.tokens_seen += counts.tokens.unsigned_abs();
-        self.state.train_loader = self.loader.state();
+        self.state.train_loader = state;
         Ok(PendingStep {
             step: self.state.step,
-            sums: tally.finish(self.group.as_ref())?,
-            grad_norm: clipped.norm,
+            names: launched.names,
+            numbers,
             lr,
             tokens: counts.tokens,
             tokens_seen: self.state.tokens_seen,
-            epoch: self.loader.epoch(),
+            epoch,
             seconds: 0.0,
         })
     }
@@ -69,6 +63,52 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
             targets: at(0),
             examples: at(1),
             tokens: at(2),
+        })
+    }
+}
+
+/// What a step does on the device. What changes from step to step is in its inputs, and nowhere else: it may be recorded,
+/// and then runs on other inputs without being called.
+struct Work<'a, O> {
+    objective: &'a O,
+    model: &'a Transformer,
+    optimizer: &'a mut AdamW,
+    group: &'a dyn ProcessGroup,
+    reducer: &'a GradReducer,
+    grad_clip: f64,
+}
+
+impl<O: Objective> Work<'_, O> {
+    fn run(&mut self, inputs: &StepInputs<O::Batch>) -> Result<StepOutputs> {
+        let add_in_buckets = self.reducer.adds_in_buckets(inputs.batches.len());
+        if add_in_buckets {
+            self.optimizer.zero_grads()?;
+        }
+        let mut tally = Tally::default();
+        let last = inputs.batches.len() - 1;
+        for (index, batch) in inputs.batches.iter().enumerate() {
+            let place = match index == last {
+                true => MicroBatch::Last,
+                false => MicroBatch::Earlier,
+            };
+            self.reducer.before_forward(place)?;
+            let sums = self.objective.loss_sum(self.model, batch, Pass::Train);
+            // The ranks' gradients are averaged, so each counts for as many as there are.
+            let loss = tally.add(sums, inputs.counts) * self.group.world_size() as f64;
+            self.reducer.before_backward(place)?;
+            loss.f_backward()?;
+        }
+        self.reducer.check()?;
+        let clipped = clip_grad_norm(&self.optimizer.gradients()?, self.grad_clip)?;
+        self.optimizer.step(&inputs.lr, &clipped.non_finite)?;
+        if !add_in_buckets {
+            self.optimizer.reset_grads()?; // the next ones are written afresh, and what comes between has the memory
+        }
+        let (names, means) = tally.finish(self.group)?;
+        let norm = clipped.norm.to_kind(Kind::Double).view(1);
+        Ok(StepOutputs {
+            names,
+            numbers: Tensor::cat(&[means, norm], 0),
         })
     }
 }

@@ -4,6 +4,7 @@ use crate::data::Counts;
 use crate::dist::ProcessGroup;
 use crate::metrics::{Record, Split, mfu, peak_memory_bytes};
 use crate::objective::{LossSum, Sum};
+use crate::torch::Fetched;
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
@@ -84,8 +85,9 @@ impl Speed {
 #[derive(Debug)]
 pub(super) struct PendingStep {
     pub(super) step: u64,
-    pub(super) sums: (Vec<&'static str>, Tensor),
-    pub(super) grad_norm: Tensor,
+    /// Of the means that come first in the numbers; the gradient's norm comes after them.
+    pub(super) names: Vec<&'static str>,
+    pub(super) numbers: Fetched,
     pub(super) lr: f64,
     pub(super) tokens: i64,
     pub(super) tokens_seen: u64,
@@ -95,18 +97,13 @@ pub(super) struct PendingStep {
 
 impl PendingStep {
     /// Waits for the device and gives the contract's fields.
-    pub(super) fn read(&self, speed: &Speed) -> Record {
-        let (names, sums) = &self.sums;
-        let sums: Vec<f64> = names
-            .iter()
-            .enumerate()
-            .map(|(index, _)| sums.double_value(&[index as i64]))
-            .collect();
+    pub(super) fn read(&self, speed: &Speed) -> Result<Record> {
+        let numbers = self.numbers.read()?;
         let tokens_per_second = self.tokens as f64 / self.seconds;
-        let mut values: Vec<_> = names.iter().copied().zip(sums).collect();
+        let names = self.names.iter().copied().chain(["grad_norm"]);
+        let mut values: Vec<_> = names.zip(numbers).collect();
         values.extend([
             ("lr", self.lr),
-            ("grad_norm", self.grad_norm.double_value(&[])),
             ("tokens_seen", self.tokens_seen as f64),
             ("step_seconds", self.seconds),
             ("tokens_per_second", tokens_per_second),
@@ -117,11 +114,11 @@ impl PendingStep {
         );
         values.push(("epoch", self.epoch as f64));
         let values = values.into_iter();
-        Record {
+        Ok(Record {
             step: self.step,
             split: Split::Train,
             values: values.map(|(name, value)| (name.into(), value)).collect(),
             samples: Vec::new(),
-        }
+        })
     }
 }

@@ -1,17 +1,19 @@
 //! The loop. It never asks which objective it is running.
 
 use super::step_report::{PendingStep, Speed};
-use super::{BatchPlan, Limits, Signals, Stopped, Summary, TrainState, Validation, Verdict};
+use super::{
+    BatchPlan, Feed, Limits, Signals, StepGraph, Stopped, Summary, TrainState, Validation, Verdict,
+};
 use crate::checkpoint::{Checkpointer, Standing};
 use crate::config::{Cadence, CheckpointConfig};
-use crate::data::{DataLoader, Dataset};
+use crate::data::Dataset;
 use crate::dist::{self, GradReducer, ProcessGroup};
 use crate::eval::Evaluator;
 use crate::metrics::{MetricSink, Record, Split};
 use crate::model::Transformer;
 use crate::objective::Objective;
 use crate::optim::{AdamW, Schedule};
-use crate::torch;
+use crate::torch::{self, Transfers};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -30,8 +32,12 @@ pub struct Trainer<O: Objective, D: Dataset<Batch = O::Batch>> {
     pub optimizer: AdamW,
     /// Its learning rate.
     pub schedule: Schedule,
-    /// Micro-batches without end.
-    pub loader: DataLoader<D>,
+    /// What each step trains on, without end.
+    pub feed: Feed<D>,
+    /// How it gets to the device, and what a step finds back.
+    pub transfers: Transfers,
+    /// How a step is launched.
+    pub graph: StepGraph<D::Batch>,
     /// Held-out data.
     pub validation: Validation<D>,
     /// What else is looked at now and then.
@@ -136,7 +142,7 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
         let Some(pending) = progress.pending.take() else {
             return Ok(());
         };
-        let record = pending.read(&self.speed);
+        let record = pending.read(&self.speed)?;
         progress.loss = record.get("loss");
         let finite = record.get("grad_norm").is_some_and(f64::is_finite);
         self.state.skipped_in_a_row = if finite {

@@ -1,8 +1,8 @@
 //! What there is of GPUs, and what of the program has not been proven on one.
 
 use super::Finding;
-use crate::torch;
 use crate::torch::kernels::{self, ON_GPU, OnGpu};
+use crate::torch::{self, Feature};
 use tch::{Cuda, Device};
 
 pub(super) fn gpus() -> Finding {
@@ -29,9 +29,20 @@ pub(super) fn cuda() -> Finding {
     Finding {
         name: "cuda",
         works: Cuda::is_available(),
-        text: "trains with torch's own operations, forward and backward: built, proven on no GPU yet; scripts/gpu_check.sh \
-               checks a machine. CUDA graphs are not there, whatever train.cuda_graphs says"
-            .into(),
+        text: format!(
+            "trains with torch's own operations, forward and backward: built, proven on no GPU yet; scripts/gpu_check.sh \
+             checks a machine. {}",
+            Feature::ALL.map(feature).join(". ")
+        ),
+    }
+}
+
+/// Whether it is done unasked.
+fn feature(feature: Feature) -> String {
+    let key = feature.key();
+    match feature.proven_on() {
+        Some(gpu) => format!("{key}: proven on {gpu}, and on"),
+        None => format!("{key}: built, but no GPU has run it, so off; \"on\" takes it"),
     }
 }
 
@@ -73,7 +84,7 @@ pub(super) fn kernels() -> Finding {
         name: "kernels",
         works: compiler.is_ok(),
         text: format!(
-            "on a CPU all operations. On a GPU proven: {}; built, but no GPU has run them: {} (train.kernels = \"fused\" \
+            "on a CPU for all operations but attention and fp8. On a GPU proven: {}; built, but no GPU has run them: {} (train.kernels = \"fused\" \
              takes them, `doctor --kernels` checks them); {compiled}",
             names(proven),
             names(unproven)

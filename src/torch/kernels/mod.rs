@@ -27,6 +27,8 @@ pub enum Operation {
     Rotate,
     Swiglu,
     SumLogProbs,
+    CausalAttention,
+    PackedAttention,
     ToFp8,
 }
 
@@ -43,12 +45,14 @@ pub struct OnGpu {
 }
 
 /// The one list of what is proven on a GPU and what is not.
-pub const ON_GPU: [OnGpu; 6] = [
+pub const ON_GPU: [OnGpu; 8] = [
     unproven(Operation::Linear, "linear"),
     unproven(Operation::AddRmsNorm, "add_rms_norm"),
     unproven(Operation::Rotate, "rotate"),
     unproven(Operation::Swiglu, "swiglu"),
     unproven(Operation::SumLogProbs, "sum_log_probs"),
+    unproven(Operation::CausalAttention, "causal_attention"),
+    unproven(Operation::PackedAttention, "packed_attention"),
     unproven(Operation::ToFp8, "to_fp8"),
 ];
 
@@ -92,14 +96,17 @@ thread_local! {
     static EMULATES: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a kernel takes a tensor. There are none but for fp32 and bf16, and none for fp8 on the CPU.
+/// Whether a kernel takes a tensor. There are none but for fp32 and bf16; on the CPU attention is torch's, and so is fp8.
 #[must_use]
 pub fn has_kernel(operation: Operation, x: &Tensor) -> bool {
     let of_kind = matches!(x.kind(), Kind::Float | Kind::BFloat16);
     of_kind
         && match x.device() {
-            Device::Cpu if EMULATES.get() => true,
-            Device::Cpu => operation != Operation::ToFp8 && TAKEN_ON_CPU.has(operation),
+            Device::Cpu => match operation {
+                Operation::CausalAttention | Operation::PackedAttention => false,
+                Operation::ToFp8 => EMULATES.get(),
+                _ => EMULATES.get() || TAKEN_ON_CPU.has(operation),
+            },
             Device::Cuda(_) => TAKEN_ON_GPU.has(operation),
             _ => false,
         }

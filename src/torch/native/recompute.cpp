@@ -1,5 +1,5 @@
-// Activation checkpointing (Chen et al. 2016): a function whose intermediate results are not kept. Backward calls it again
-// with the generators as they were, and differentiates that.
+// Activation checkpointing (Chen et al. 2016): a function whose intermediate results are not kept. Backward calls it again,
+// with the generators as they were if it draws from them, and differentiates that.
 #include "abi.h"
 
 #include <ATen/Context.h>
@@ -10,6 +10,7 @@
 #include <torch/csrc/autograd/saved_variable.h>
 
 #include <memory>
+#include <optional>
 
 namespace {
 
@@ -77,7 +78,7 @@ struct Recompute : torch::autograd::Node {
   std::shared_ptr<Function> function;
   std::vector<SavedVariable> inputs;
   variable_list weights;
-  at::Tensor random_state;
+  at::Tensor random_state;  // undefined where the function draws no numbers
 
   ~Recompute() override { release(); }
 
@@ -89,7 +90,8 @@ struct Recompute : torch::autograd::Node {
       copy.set_requires_grad(original.requires_grad());
       detached.push_back(copy);
     }
-    const OtherState then(generator_of(detached.front()), random_state);
+    std::optional<OtherState> then;
+    if (random_state.defined()) then.emplace(generator_of(detached.front()), random_state);
     const at::AutoGradMode with_gradients(true);
     const auto outputs = (*function)(detached);
     for (const auto& input : detached) {
@@ -128,9 +130,10 @@ struct Recompute : torch::autograd::Node {
 extern "C" {
 
 // The outputs of `call(function, inputs)`. Where gradients are wanted, of `inputs` or of the `weights` that the function
-// reads, only the inputs are kept for them. `drop(function)` is called once, when nobody needs it any more.
+// reads, only the inputs are kept for them. `drop(function)` is called once, when nobody needs it any more. The generator's
+// state is asked for only if the function `draws` from it: a GPU's does not tell while a graph is recorded.
 char* lt_recompute(void* function, Call call, Drop drop, TensorList inputs, size_t input_count, TensorList weights,
-                   size_t weight_count, at::Tensor** outputs, size_t output_count) {
+                   size_t weight_count, at::Tensor** outputs, size_t output_count, bool draws) {
   const auto owned = std::shared_ptr<Function>(new Function{function, call, drop, output_count}, [](Function* owned) {
     owned->drop(owned->function);
     delete owned;
@@ -140,7 +143,7 @@ char* lt_recompute(void* function, Call call, Drop drop, TensorList inputs, size
     variable_list edges = in;
     edges.insert(edges.end(), read.begin(), read.end());
     const bool wanted = torch::autograd::compute_requires_grad(at::TensorList(edges));
-    const auto random_state = state_of(generator_of(in.front()));
+    const auto random_state = draws ? state_of(generator_of(in.front())) : at::Tensor();
     variable_list out;
     {
       const at::AutoGradMode without(false);

@@ -1,6 +1,6 @@
 //! The same operations by torch's own, one after another: any kind, any device, and what the kernels are held against.
 
-use super::{Adaption, Fp8, Fp8Format, HeadCounts, HeadTensors, LowRank, Normed};
+use super::{Adaption, Fp8, Fp8Format, HeadCounts, HeadTensors, LowRank, Normed, Spans};
 use tch::{Kind, Reduction, Tensor};
 
 /// See [`super::linear`].
@@ -78,6 +78,20 @@ pub fn rotate(
         turned(&parts[1]),
         parts[2].shallow_clone(),
     ]
+}
+
+/// See [`super::causal_attention`]: which kernels, torch chooses.
+pub fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Tensor {
+    let grouped = q.size()[1] != k.size()[1];
+    Tensor::scaled_dot_product_attention::<Tensor>(q, k, v, None, 0.0, true, None, grouped)
+}
+
+/// See [`super::packed_attention`]: one document after another.
+pub fn packed_attention(q: &Tensor, k: &Tensor, v: &Tensor, spans: &Spans) -> Tensor {
+    let [q, k, v] = [q, k, v].map(|heads| heads.split_with_sizes(&spans.lengths, 2));
+    let documents = q.iter().zip(&k).zip(&v);
+    let attended = documents.map(|((q, k), v)| causal_attention(q, k, v));
+    Tensor::cat(&attended.collect::<Vec<_>>(), 2)
 }
 
 /// See [`super::sum_log_probs`].

@@ -3,10 +3,12 @@
 //!
 //! Like tch's own methods, these panic where libtorch refuses.
 
+mod attention;
 pub mod checks;
 pub mod composed;
 mod fp8;
 
+pub use attention::{Spans, causal_attention, packed_attention};
 pub use fp8::{Fp8, Fp8Format, linear_fp8, to_fp8};
 
 use super::kernels::{Operation, has_kernel};

@@ -1,7 +1,7 @@
 //! What the operations are tried on.
 
-use super::super::{self as ops, Fp8Format, HeadCounts, composed};
-use super::Case;
+use super::super::{self as ops, Fp8Format, HeadCounts, Spans, composed};
+use super::{Case, Placement};
 use tch::{Device, Kind, Tensor};
 
 /// Numbers between -2 and 2 that look random, other ones for each count, and the same in each run.
@@ -37,6 +37,14 @@ pub fn small(device: Device) -> Vec<Case> {
         cases.push(to_fp8(size, Fp8Format::E5m2, device));
     }
     cases.push(linear(7, 17, &[4, 9, 1], device));
+    for size in [[2, 1, 5, 8], [1, 3, 70, 16], [3, 2, 129, 64]] {
+        cases.push(causal_attention(size, heads(2, 1), device));
+        cases.push(causal_attention(size, heads(2, 2), device));
+    }
+    for lengths in [&[7][..], &[1, 64, 2, 130], &[33; 9]] {
+        cases.push(packed_attention(lengths, 16, heads(4, 2), device));
+        cases.push(packed_attention(lengths, 64, heads(3, 3), device));
+    }
     cases
 }
 
@@ -55,6 +63,8 @@ pub fn large(device: Device) -> Vec<Case> {
         to_fp8(&[4096, 4096], Fp8Format::E4m3, device),
         to_fp8(&[4096, 4096], Fp8Format::E5m2, device),
         linear(4096, 4096, &[4096, 1024, 1024], device),
+        causal_attention([1, 1, 2048, 128], heads, device),
+        packed_attention(&[256; 16], 128, heads, device),
     ]
 }
 
@@ -72,6 +82,7 @@ fn case(
         fused: Box::new(fused),
         exact: Box::new(exact),
         limits: [1e-5, 1e-2],
+        placements: &[Placement::Aligned, Placement::Shifted],
     }
 }
 
@@ -189,4 +200,47 @@ fn linear(rows: i64, width: i64, outs: &[i64], device: Device) -> Case {
         |i| vec![ops::linear(&i[0], &i[1..])],
         |i| vec![composed::linear(&i[0], &i[1..])],
     )
+}
+
+/// Queries, keys and values `[B, heads, S, P]`, of as many heads as `counts` times the second number.
+fn heads_of(
+    [rows, times, seq_len, size]: [i64; 4],
+    counts: HeadCounts,
+    device: Device,
+) -> Vec<Tensor> {
+    let HeadCounts { queries, keys } = counts;
+    let heads = |count: i64| random(&[rows, times * count, seq_len, size], device);
+    // A softmax that is not settled by one of its numbers.
+    vec![heads(queries) * 0.2, heads(keys), heads(keys).flip([2])]
+}
+
+fn causal_attention(size: [i64; 4], counts: HeadCounts, device: Device) -> Case {
+    let case = case(
+        "causal_attention",
+        heads_of(size, counts, device),
+        |i| vec![ops::causal_attention(&i[0], &i[1], &i[2])],
+        |i| vec![composed::causal_attention(&i[0], &i[1], &i[2])],
+    );
+    of_attention(case)
+}
+
+fn packed_attention(lengths: &[i64], head_size: i64, counts: HeadCounts, device: Device) -> Case {
+    let size = [1, 1, lengths.iter().sum(), head_size];
+    let (of_fused, of_exact) = (Spans::new(lengths, device), Spans::new(lengths, device));
+    let case = case(
+        "packed_attention",
+        heads_of(size, counts, device),
+        move |i| vec![ops::packed_attention(&i[0], &i[1], &i[2], &of_fused)],
+        move |i| vec![composed::packed_attention(&i[0], &i[1], &i[2], &of_exact)],
+    );
+    of_attention(case)
+}
+
+/// In bf16 the probabilities are rounded as well; heads are where a projection puts them, at a multiple of 16 bytes.
+fn of_attention(case: Case) -> Case {
+    Case {
+        limits: [1e-5, 3e-2],
+        placements: &[Placement::Aligned],
+        ..case
+    }
 }

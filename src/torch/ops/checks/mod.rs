@@ -21,6 +21,8 @@ pub struct Case {
     exact: Box<Function>,
     /// The largest difference that is right, over the largest value: in fp32 and in bf16.
     limits: [f64; 2],
+    /// Where its numbers may begin.
+    pub placements: &'static [Placement],
 }
 
 impl std::fmt::Debug for Case {
