@@ -254,6 +254,27 @@ fn sources_are_read_together() {
     assert!(said.contains("chats: no such folder"), "{said}");
 }
 
+/// A plan is of what its verb would read.
+#[test]
+fn a_plan_reads_its_verbs_variables() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = fixture("9_stream/data");
+    let env = format!("PRETRAIN_DATALOADER_ROOT_PATH={}\n", data.display());
+    fs::write(dir.path().join(".env"), env).unwrap();
+    let planned = |verb: &[&str]| {
+        let planned = llama_train(dir.path())
+            .arg("plan")
+            .args(verb)
+            .args(["--set", "train.seq_len=32", "--init-from"])
+            .arg(fixture("2_train_trace/init"))
+            .assert()
+            .success();
+        String::from_utf8(planned.get_output().stdout.clone()).unwrap()
+    };
+    assert!(planned(&["--verb", "pretrain"]).contains("an epoch is"));
+    assert!(planned(&[]).contains("not prepared yet"));
+}
+
 /// What contradicts the verb is told beside the other mistakes.
 #[test]
 fn the_wrong_verb_does_not_hide_other_mistakes() {

@@ -48,6 +48,15 @@ impl Original {
     }
 }
 
+fn purpose_of(verb: plan::Verb) -> Purpose {
+    match verb {
+        plan::Verb::Pretrain => Purpose::Pretrain,
+        plan::Verb::Sft => Purpose::Sft,
+        plan::Verb::Dpo => Purpose::Dpo,
+        plan::Verb::Distill => Purpose::Distill,
+    }
+}
+
 /// `--init-from`, the same for all verbs that have it.
 fn starting_from(init_from: Option<&String>) -> Assignments {
     let mut flags = Assignments::default();
@@ -58,18 +67,17 @@ fn starting_from(init_from: Option<&String>) -> Assignments {
 impl Training {
     /// What the verb is asked to do.
     pub(super) fn request(&self, verb: plan::Verb) -> Result<TrainingRequest> {
-        let (purpose, stage) = match verb {
-            plan::Verb::Pretrain => (Purpose::Pretrain, Stage::Pretrain),
-            plan::Verb::Sft => (Purpose::Sft, Stage::Instruct),
-            plan::Verb::Dpo => (Purpose::Dpo, Stage::Dpo),
-            plan::Verb::Distill => (Purpose::Distill, Stage::Pretrain),
+        let stage = match verb {
+            plan::Verb::Pretrain | plan::Verb::Distill => Stage::Pretrain,
+            plan::Verb::Sft => Stage::Instruct,
+            plan::Verb::Dpo => Stage::Dpo,
         };
         let flags = starting_from(self.init_from.as_ref());
         let resume = self.resume.as_deref().map(|from| match from {
             "latest" => ResumeFrom::Latest,
             dir => ResumeFrom::Path(dir.into()),
         });
-        let mut config = self.common.load(flags, purpose)?;
+        let mut config = self.common.load(flags, purpose_of(verb))?;
         let start_step = match self.original.given() {
             Some(given) => given.start(&mut config, stage, self.start_step)?,
             None => self.start_step,
@@ -162,14 +170,15 @@ impl Export {
 
 impl Plan {
     pub(super) fn run(&self) -> Result<Output> {
+        let verb = self.verb.as_deref().and_then(plan::Verb::named);
+        let purpose = verb.map_or(Purpose::Other, purpose_of);
+        let flags = starting_from(self.init_from.as_ref());
         let config = Config::load(&Sources {
             world_size: self.world_size,
-            ..self
-                .common
-                .sources(starting_from(self.init_from.as_ref()), Purpose::Other)?
+            ..self.common.sources(flags, purpose)?
         })?;
         plan::run(&plan::Request {
-            verb: self.verb.as_deref().and_then(plan::Verb::named),
+            verb,
             device: self.device.as_deref().and_then(plan::Device::named),
             memory_bytes: self.memory,
             world_size: self.world_size,
