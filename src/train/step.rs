@@ -81,8 +81,9 @@ struct Work<'a, O> {
 impl<O: Objective> Work<'_, O> {
     fn run(&mut self, inputs: &StepInputs<O::Batch>) -> Result<StepOutputs> {
         let add_in_buckets = self.reducer.adds_in_buckets(inputs.batches.len());
-        if add_in_buckets {
-            self.optimizer.zero_grads()?;
+        match add_in_buckets {
+            true => self.optimizer.zero_grads()?,
+            false => self.optimizer.reset_grads()?, // the reducer has made some, and the first step is to be as the others
         }
         let mut tally = Tally::default();
         let last = inputs.batches.len() - 1;
@@ -102,7 +103,7 @@ impl<O: Objective> Work<'_, O> {
         let clipped = clip_grad_norm(&self.optimizer.gradients()?, self.grad_clip)?;
         self.optimizer.step(&inputs.lr, &clipped.non_finite)?;
         if !add_in_buckets {
-            self.optimizer.reset_grads()?; // the next ones are written afresh, and what comes between has the memory
+            self.optimizer.reset_grads()?; // their memory is free for what comes between, and for a record's own
         }
         let (names, means) = tally.finish(self.group)?;
         let norm = clipped.norm.to_kind(Kind::Double).view(1);
