@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use tch::{Device, Kind, Tensor};
 
-const ENTRY_POINTS: [&str; 8] = [
+const ENTRY_POINTS: [&str; 9] = [
     "add_rms_norm",
     "add_rms_norm_backward",
     "rotate",
@@ -19,6 +19,7 @@ const ENTRY_POINTS: [&str; 8] = [
     "cross_entropy",
     "amax",
     "cast_fp8",
+    "split_adamw",
 ];
 
 fn compiles_for(architecture: &str) {
@@ -135,6 +136,11 @@ fn rotate() {
 #[test]
 fn sum_log_probs() {
     agree("sum_log_probs");
+}
+
+#[test]
+fn split_adamw() {
+    agree("split_adamw");
 }
 
 #[test]

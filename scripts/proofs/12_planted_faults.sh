@@ -25,6 +25,10 @@ plant cuda_kernels::to_fp8 $kernels/numbers.cuh 's/0x7ffffu + ((magnitude >> 20)
   "fp8 rounds halves up"
 plant cuda_kernels::bf16 $kernels/numbers.cuh 's/0x7fffu + ((bits >> 16) \& 1u)/0u/' \
   "bf16 is cut off in place of rounded"
+plant cuda_kernels::split_adamw $kernels/split_adamw.cuh 's/sqrt(1.0 - pow(of.beta2, updates))/sqrt(1.0 - of.beta2)/' \
+  "the second moment is corrected as after one update"
+plant cuda_kernels::split_adamw $kernels/split_adamw.cuh 's/(whole + 0x8000u) >> 16/whole >> 16/' \
+  "the half of the weight that is computed with is cut off, so that the other half does not fit"
 plant cuda_kernels::compile $kernels/rotate.cuh 's/LT_KERNEL(rotate, rotate, Rotate)//' \
   "a kernel is missing"
 planted

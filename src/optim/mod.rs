@@ -4,7 +4,6 @@ mod adamw;
 mod grad_clip;
 mod param_groups;
 mod schedule;
-mod split_float;
 mod state;
 
 pub use adamw::AdamW;

@@ -1,7 +1,6 @@
 //! What the optimizer remembers of the parameters, or of the parts of them, that a rank updates.
 
 use super::ParamGroup;
-use super::split_float;
 use crate::dist::Piece;
 use crate::torch::{self, AdamWStep};
 use anyhow::{Result, ensure};
@@ -26,7 +25,7 @@ pub(super) struct State {
     exp_avg_sqs: Vec<Tensor>,
     /// Updates made, per piece: float32 scalars, as the kernel wants them.
     steps: Vec<Tensor>,
-    /// Of weights in bf16, what is missing to the fp32 number that is updated: [`split_float`]. Empty for fp32.
+    /// Of weights in bf16, what is missing to the fp32 number that is updated: see [`torch::split_adamw`]. Empty for fp32.
     remainders: Vec<Tensor>,
 }
 
@@ -85,34 +84,25 @@ impl State {
         lr: &Tensor,
         skip: &Tensor,
     ) -> Result<()> {
-        let run = |pieces: std::ops::Range<usize>, params: &[Tensor], grads: &[Tensor]| {
-            torch::fused_adamw(&AdamWStep {
-                params,
-                grads,
-                exp_avgs: &self.exp_avgs[pieces.clone()],
-                exp_avg_sqs: &self.exp_avg_sqs[pieces.clone()],
-                steps: &self.steps[pieces],
-                lr,
-                betas: constants.betas,
-                eps: constants.eps,
-                weight_decay,
-                found_inf: skip,
-            })
-        };
         if grads.is_empty() {
             return Ok(()); // all of the group is other ranks'
         }
-        if self.remainders.is_empty() {
-            return run(0..grads.len(), &self.weights, grads);
+        let step = AdamWStep {
+            params: &self.weights,
+            grads,
+            exp_avgs: &self.exp_avgs,
+            exp_avg_sqs: &self.exp_avg_sqs,
+            steps: &self.steps,
+            lr,
+            betas: constants.betas,
+            eps: constants.eps,
+            weight_decay,
+            found_inf: skip,
+        };
+        match self.remainders.is_empty() {
+            true => torch::fused_adamw(&step),
+            false => torch::split_adamw(&step, &self.remainders),
         }
-        // One at a time: the fp32 numbers of all of them are what this memory is saved for.
-        for (index, grad) in grads.iter().enumerate() {
-            let (weight, remainder) = (&self.weights[index], &self.remainders[index]);
-            let whole = [split_float::join(weight, remainder)];
-            run(index..index + 1, &whole, &[grad.to_kind(Kind::Float)])?;
-            split_float::split(&whole[0], weight, remainder);
-        }
-        Ok(())
     }
 
     /// All tensors of the group's state.

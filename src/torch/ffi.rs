@@ -81,6 +81,21 @@ unsafe extern "C" {
         weight_decay: f64,
         found_inf: *const C_tensor,
     ) -> Message;
+    pub(super) fn lt_split_adamw(
+        rounded: TensorList,
+        remainders: TensorList,
+        grads: TensorList,
+        exp_avgs: TensorList,
+        exp_avg_sqs: TensorList,
+        steps: TensorList,
+        count: usize,
+        lr: *const C_tensor,
+        beta1: f64,
+        beta2: f64,
+        eps: f64,
+        weight_decay: f64,
+        found_inf: *const C_tensor,
+    ) -> Message;
     pub(super) fn lt_global_norm(
         tensors: TensorList,
         count: usize,

@@ -4,64 +4,6 @@ use super::{check, ffi, pointers};
 use anyhow::Result;
 use tch::Tensor;
 
-/// The tensors of one AdamW step and its constants; all lists have the same length.
-#[derive(Debug)]
-pub struct AdamWStep<'a> {
-    /// Weights, updated in place.
-    pub params: &'a [Tensor],
-    /// Their gradients.
-    pub grads: &'a [Tensor],
-    /// First moments.
-    pub exp_avgs: &'a [Tensor],
-    /// Second moments.
-    pub exp_avg_sqs: &'a [Tensor],
-    /// Updates made so far: float32 scalars.
-    pub steps: &'a [Tensor],
-    /// Learning rate: a float32 scalar.
-    pub lr: &'a Tensor,
-    /// Decay rates of the moments.
-    pub betas: (f64, f64),
-    /// Added to the denominator.
-    pub eps: f64,
-    /// Decoupled weight decay.
-    pub weight_decay: f64,
-    /// A float32 scalar: 1 leaves everything as it is.
-    pub found_inf: &'a Tensor,
-}
-
-/// Runs torch's fused AdamW kernel.
-///
-/// # Errors
-/// When libtorch refuses the tensors (unequal kinds, for example).
-pub fn fused_adamw(step: &AdamWStep<'_>) -> Result<()> {
-    let lists = [
-        step.params,
-        step.grads,
-        step.exp_avgs,
-        step.exp_avg_sqs,
-        step.steps,
-    ]
-    .map(pointers);
-    // SAFETY: every pointer comes from a live tensor borrowed by `step`; the lists are as long as `params`, which the
-    // caller guarantees by construction and libtorch checks again.
-    check(unsafe {
-        ffi::lt_fused_adamw(
-            lists[0].as_ptr(),
-            lists[1].as_ptr(),
-            lists[2].as_ptr(),
-            lists[3].as_ptr(),
-            lists[4].as_ptr(),
-            step.params.len(),
-            step.lr.as_ptr(),
-            step.betas.0,
-            step.betas.1,
-            step.eps,
-            step.weight_decay,
-            step.found_inf.as_ptr(),
-        )
-    })
-}
-
 /// The 2-norm over all tensors together: a scalar on their device.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+mod adamw;
 mod c10d;
 mod catch;
 mod cuda_part;
@@ -19,15 +20,17 @@ mod pickle;
 mod recompute;
 mod reducer;
 mod runtime;
+mod split_float;
 mod trace;
 mod transfers;
 
+pub use adamw::{AdamWStep, fused_adamw, split_adamw};
 pub use c10d::{Group, Membership, Store, StoreAddress};
 pub use catch::{catch, install_panic_hook};
 pub use cuda_part::{HAS_CUDA_PART, open_cuda_part};
 pub use device::{device_name, load_accelerator};
 pub use features::Feature;
-pub use foreach::{AdamWStep, fused_adamw, global_norm, reset_grads, scale, zero_grads};
+pub use foreach::{global_norm, reset_grads, scale, zero_grads};
 pub use graph::Graph;
 pub use linear_loss::{
     DivergenceKind, LinearRows, TeacherRows, linear_divergence, linear_log_probs,

@@ -203,13 +203,13 @@ impl Workload {
         }
     }
 
-    /// Weights in bf16 are put together with their remainders for the update, a tensor at a time, and split again: for the
-    /// largest the fp32 numbers, their new bf16 ones, and twice 32 bits on the way.
+    /// By torch's own operations weights in bf16 are put together with their remainders for the update, a tensor at a time,
+    /// and split again: for the largest the fp32 numbers, their new bf16 ones, and twice 32 bits on the way.
     fn joined(&self) -> Held {
         let numbers = self.model.vocabulary_numbers();
-        match self.model.trained_bytes() {
-            FP32 => Held::default(),
-            half => Held::tensor(FP32 * numbers) * 3 + Held::tensor(half * numbers),
+        match (self.model.operations, self.model.trained_bytes()) {
+            (Operations::Fused, _) | (_, FP32) => Held::default(),
+            (_, half) => Held::tensor(FP32 * numbers) * 3 + Held::tensor(half * numbers),
         }
     }
 }

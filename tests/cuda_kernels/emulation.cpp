@@ -6,6 +6,7 @@
 #include "../../src/torch/native/cuda/kernels/fp8.cuh"
 #include "../../src/torch/native/cuda/kernels/rms_norm.cuh"
 #include "../../src/torch/native/cuda/kernels/rotate.cuh"
+#include "../../src/torch/native/cuda/kernels/split_adamw.cuh"
 #include "../../src/torch/native/cuda/kernels/swiglu.cuh"
 
 #include <ucontext.h>
@@ -132,6 +133,7 @@ std::map<std::string, Entry> all_entries() {
   add(entries, cross_entropy_f32, cross_entropy_bf16);
   add(entries, amax_f32, amax_bf16);
   add(entries, cast_fp8_f32, cast_fp8_bf16);
+  add(entries, split_adamw_f32, split_adamw_bf16);
   return entries;
 }
 

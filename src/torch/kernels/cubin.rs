@@ -20,7 +20,7 @@ const FILES: Files<'_> = &[
     (
         "kernels.cu",
         "#include \"rms_norm.cuh\"\n#include \"rotate.cuh\"\n#include \"swiglu.cuh\"\n\
-         #include \"cross_entropy.cuh\"\n#include \"fp8.cuh\"\n",
+         #include \"cross_entropy.cuh\"\n#include \"fp8.cuh\"\n#include \"split_adamw.cuh\"\n",
     ),
     source!("arguments.h"),
     source!("numbers.cuh"),
@@ -30,6 +30,7 @@ const FILES: Files<'_> = &[
     source!("swiglu.cuh"),
     source!("cross_entropy.cuh"),
     source!("fp8.cuh"),
+    source!("split_adamw.cuh"),
 ];
 
 /// Bytes of a digest.

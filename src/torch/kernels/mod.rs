@@ -15,7 +15,7 @@ use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::marker::PhantomData;
 use std::path::Path;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use tch::{Device, Kind, Tensor};
 
 /// What has a kernel; see [`super::ops`].
@@ -29,6 +29,7 @@ pub enum Operation {
     SumLogProbs,
     CausalAttention,
     PackedAttention,
+    SplitAdamW,
     ToFp8,
 }
 
@@ -45,7 +46,7 @@ pub struct OnGpu {
 }
 
 /// The one list of what is proven on a GPU and what is not.
-pub const ON_GPU: [OnGpu; 8] = [
+pub const ON_GPU: [OnGpu; 9] = [
     unproven(Operation::Linear, "linear"),
     unproven(Operation::AddRmsNorm, "add_rms_norm"),
     unproven(Operation::Rotate, "rotate"),
@@ -53,6 +54,7 @@ pub const ON_GPU: [OnGpu; 8] = [
     unproven(Operation::SumLogProbs, "sum_log_probs"),
     unproven(Operation::CausalAttention, "causal_attention"),
     unproven(Operation::PackedAttention, "packed_attention"),
+    unproven(Operation::SplitAdamW, "split_adamw"),
     unproven(Operation::ToFp8, "to_fp8"),
 ];
 
@@ -76,7 +78,7 @@ pub enum Choice {
 }
 
 /// A set of operations, a bit each.
-struct Set(AtomicU8);
+struct Set(AtomicU16);
 
 impl Set {
     fn put(&self, operations: impl Iterator<Item = Operation>) {
@@ -89,8 +91,8 @@ impl Set {
     }
 }
 
-static TAKEN_ON_CPU: Set = Set(AtomicU8::new(u8::MAX));
-static TAKEN_ON_GPU: Set = Set(AtomicU8::new(0));
+static TAKEN_ON_CPU: Set = Set(AtomicU16::new(u16::MAX));
+static TAKEN_ON_GPU: Set = Set(AtomicU16::new(0));
 
 thread_local! {
     static EMULATES: Cell<bool> = const { Cell::new(false) };

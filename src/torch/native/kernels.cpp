@@ -45,6 +45,12 @@ Geometry block_for_each_row(int64_t rows, int64_t numbers, int at_once) {
   return {rows, static_cast<int>(std::min<int64_t>(warps * kWarp, kMostThreads))};
 }
 
+Geometry blocks_for_all(int64_t numbers, int at_once) {
+  constexpr int64_t kMostBlocks = 1024;
+  const int64_t of_block = kMostThreads * at_once, blocks = (numbers + of_block - 1) / of_block;
+  return {std::max<int64_t>(1, std::min(blocks, kMostBlocks)), kMostThreads};
+}
+
 }  // namespace kernels
 
 extern "C" {

@@ -45,4 +45,7 @@ constexpr int kMostThreads = 512;
 // A block for each row, whose threads share its numbers.
 Geometry block_for_each_row(int64_t rows, int64_t numbers, int at_once);
 
+// As many threads as `numbers` take at so many at once, up to a GPU's fill; blocks take more of them in turn.
+Geometry blocks_for_all(int64_t numbers, int at_once);
+
 }  // namespace kernels

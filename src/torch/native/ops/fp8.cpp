@@ -8,7 +8,6 @@
 
 namespace {
 
-constexpr int64_t kMostBlocks = 1024;  // each takes several pieces of a larger tensor
 constexpr double kSmallestAmax = 1e-12;  // a tensor of zeros is scaled as well
 
 at::ScalarType kind_of(Fp8Format format) {
@@ -31,9 +30,7 @@ Fp8 by_kernel(const at::Tensor& x, Fp8Format format) {
   auto amax = at::zeros({1}, x.options().dtype(at::kInt));
   auto inverse_scale = at::empty({1}, x.options().dtype(at::kFloat));
   const bool packed = kernels::are_packed(count, {x});
-  auto geometry = kernels::block_for_each_row(1, kernels::kMostThreads, 1);
-  const int64_t of_block = geometry.threads * (packed ? kernels::pack_of(x) : 1);
-  geometry.blocks = std::max<int64_t>(1, std::min((count + of_block - 1) / of_block, kMostBlocks));
+  const auto geometry = kernels::blocks_for_all(count, packed ? kernels::pack_of(x) : 1);
   auto* bits = static_cast<unsigned*>(amax.data_ptr());
   kernels::launch(x, geometry, kernels::Amax{x.const_data_ptr(), bits, count, packed});
   kernels::launch(x, geometry,

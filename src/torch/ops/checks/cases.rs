@@ -1,11 +1,12 @@
 //! What the operations are tried on.
 
 use super::super::{self as ops, Fp8Format, HeadCounts, Spans, composed};
+use super::update::case_of_update;
 use super::{Case, Placement};
 use tch::{Device, Kind, Tensor};
 
 /// Numbers between -2 and 2 that look random, other ones for each count, and the same in each run.
-fn random(size: &[i64], device: Device) -> Tensor {
+pub(super) fn random(size: &[i64], device: Device) -> Tensor {
     let count: i64 = size.iter().product();
     let places = Tensor::arange(count, (Kind::Double, device)) + (count * 7919 % 100_003) as f64;
     (((places * 12.9898).sin() * 43758.5453).frac() * 2.0).view(size)
@@ -41,6 +42,9 @@ pub fn small(device: Device) -> Vec<Case> {
         cases.push(causal_attention(size, heads(2, 1), device));
         cases.push(causal_attention(size, heads(2, 2), device));
     }
+    for count in [1, 35, 4096, 70_008] {
+        cases.push(case_of_update(count, device));
+    }
     for lengths in [&[7][..], &[1, 64, 2, 130], &[33; 9]] {
         cases.push(packed_attention(lengths, 16, heads(4, 2), device));
         cases.push(packed_attention(lengths, 64, heads(3, 3), device));
@@ -63,12 +67,13 @@ pub fn large(device: Device) -> Vec<Case> {
         to_fp8(&[4096, 4096], Fp8Format::E4m3, device),
         to_fp8(&[4096, 4096], Fp8Format::E5m2, device),
         linear(4096, 4096, &[4096, 1024, 1024], device),
+        case_of_update(4096 * 14_336, device),
         causal_attention([1, 1, 2048, 128], heads, device),
         packed_attention(&[256; 16], 128, heads, device),
     ]
 }
 
-fn case(
+pub(super) fn case(
     operation: &'static str,
     inputs: Vec<Tensor>,
     fused: impl Fn(&[Tensor]) -> Vec<Tensor> + 'static,

@@ -2,6 +2,7 @@
 //! `doctor --kernels` runs on a GPU, and the tests in the emulation of one.
 
 mod cases;
+mod update;
 
 pub use cases::{large, small};
 

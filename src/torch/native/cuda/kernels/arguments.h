@@ -102,4 +102,21 @@ struct CastFp8 {
   bool e5m2;
 };
 
+// An AdamW update of fp32 numbers in two halves; nothing where `found_inf` is 1.
+struct SplitAdamW {
+  static constexpr const char* kName = "split_adamw";
+  unsigned short* rounded;  // [count]: bf16
+  short* remainders;        // [count]: the fp32 number's bits less those of the bf16 one
+  const void* grad;         // [count], of the kernel's kind
+  float* exp_avg;           // [count]
+  float* exp_avg_sq;        // [count]
+  const float* step;        // one: updates, this one included
+  const float* lr;          // one
+  const float* found_inf;   // one
+  double beta1, beta2;
+  float eps, weight_decay;
+  long long count;
+  bool packed;
+};
+
 }  // namespace kernels

@@ -6,14 +6,14 @@
 use tch::{Kind, Tensor};
 
 /// The fp32 numbers of which `rounded` (bf16) is the nearest and `remainder` (int16) the difference of the bit patterns.
-pub(super) fn join(rounded: &Tensor, remainder: &Tensor) -> Tensor {
+pub(in crate::torch) fn join(rounded: &Tensor, remainder: &Tensor) -> Tensor {
     let bits = high_bits(&rounded.view_dtype(Kind::Int16)) + remainder.to_kind(Kind::Int);
     bits.view_dtype(Kind::Float)
 }
 
 /// Writes both halves of the fp32 numbers. Halfway between two bf16 numbers the one further from zero is taken, not the even
 /// one: so the difference has 65,536 values and not one more.
-pub(super) fn split(whole: &Tensor, rounded: &Tensor, remainder: &Tensor) {
+pub(in crate::torch) fn split(whole: &Tensor, rounded: &Tensor, remainder: &Tensor) {
     tch::no_grad(|| {
         let bits = whole.view_dtype(Kind::Int);
         let high = (&bits + 0x8000).bitwise_right_shift_tensor_scalar(16);
