@@ -91,7 +91,7 @@ one_rank() {
 
 # Copies alone first, so that a failure says which of the two it is.
 whole_steps() {
-  (label=copies trace fp32 composed 1e-4 1e-3 --set train.async_transfers=on && as_before "copies beside the work" copies)
+  (label=copies trace fp32 composed 1e-4 1e-3 --set train.async_transfers=on && as_before "copies beside the work" copies) || return 1
   (label=graphs trace fp32 composed 1e-4 1e-3 --set train.async_transfers=on --set train.cuda_graphs=on &&
     as_before "steps launched as a whole" graphs)
 }
@@ -100,7 +100,10 @@ whole_steps() {
 killed_and_resumed() {
   local run="$work/runs/trace-fp32-composed-killed"
   (exec >/dev/null 2>&1; label=killed trace fp32 composed 1e-4 1e-3 --set checkpoint.every=2) &
-  until compgen -G "$run/checkpoints/step_*/llama_train_state.json" >/dev/null; do sleep 0.01; done
+  until compgen -G "$run/checkpoints/step_*/llama_train_state.json" >/dev/null; do
+    kill -0 $! 2>/dev/null || break # it has ended; what it left is told below
+    sleep 0.01
+  done
   pkill -9 -P $! || true
   wait $! || true
   label=killed trace fp32 composed 1e-4 1e-3 --set checkpoint.every=2 --resume

@@ -23,8 +23,8 @@ const ENTRY_POINTS: [&str; 9] = [
 ];
 
 fn compiles_for(architecture: &str) {
-    if let Err(error) = kernels::compiler() {
-        let _ = writeln!(io::stderr(), "skipped: {error:#}"); // seen in CI's log
+    if std::env::var_os("LLAMA_TRAIN_NO_NVRTC").is_some() {
+        let _ = writeln!(io::stderr(), "skipped: no NVRTC is meant to be here"); // seen in CI's log
         return;
     }
     let code = kernels::compile(architecture).unwrap();

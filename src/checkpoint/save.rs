@@ -54,7 +54,7 @@ impl Checkpointer {
         }
         fs::rename(&temporary, &dir)
             .with_context(|| format!("{}: cannot rename into place", dir.display()))?;
-        self.publish(&dir, standing)?;
+        self.publish(&dir, step, standing)?;
         Ok(dir)
     }
 
@@ -134,14 +134,14 @@ impl Checkpointer {
         )
     }
 
-    fn publish(&self, dir: &Path, standing: Standing) -> Result<()> {
+    fn publish(&self, dir: &Path, step: u64, standing: Standing) -> Result<()> {
         let name = Path::new(dir.file_name().unwrap_or_default());
         replace_symlink(name, &self.folder.join(layout::LATEST))?;
         if standing == Standing::Best {
             replace_symlink(name, &self.folder.join(layout::BEST))?;
         }
         sync_dir(&self.folder)?;
-        self.delete_superseded()
+        self.delete_superseded(step)
     }
 
     /// Of all ranks.
@@ -156,15 +156,13 @@ impl Checkpointer {
         Ok(states)
     }
 
-    fn delete_superseded(&self) -> Result<()> {
+    fn delete_superseded(&self, saved: u64) -> Result<()> {
         let best = match self.keep_best {
             Keep::Always => layout::linked_step(&self.folder, layout::BEST),
             Keep::WhileRecent => None,
         };
-        for step in self
-            .retention
-            .superseded(&layout::steps(&self.folder)?, best)
-        {
+        let steps = layout::steps(&self.folder)?;
+        for step in self.retention.superseded(&steps, saved, best) {
             let dir = layout::step_dir(&self.folder, step);
             fs::remove_dir_all(&dir)
                 .with_context(|| format!("{}: cannot delete the old checkpoint", dir.display()))?;

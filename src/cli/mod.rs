@@ -10,7 +10,7 @@ mod prep_args;
 mod prep_requests;
 mod requests;
 
-use crate::commands::{Output, distill, dpo, plan, pretrain, sft};
+use crate::commands::{Output, TrainingVerb, distill, dpo, pretrain, sft};
 use crate::config::BadRequest;
 use crate::dist::LaunchEnv;
 use crate::{logging, torch};
@@ -80,10 +80,10 @@ impl Verb {
     fn run(&self) -> anyhow::Result<Output> {
         match self {
             Self::PrepData(preparation) => preparation.run(),
-            Self::Pretrain(args) => pretrain::run(&args.request(plan::Verb::Pretrain)?),
-            Self::Sft(args) => sft::run(&args.request(plan::Verb::Sft)?),
-            Self::Dpo(args) => dpo::run(&args.request(plan::Verb::Dpo)?),
-            Self::Distill(args) => distill::run(&args.request(plan::Verb::Distill)?),
+            Self::Pretrain(args) => pretrain::run(&args.request(TrainingVerb::Pretrain)?),
+            Self::Sft(args) => sft::run(&args.request(TrainingVerb::Sft)?),
+            Self::Dpo(args) => dpo::run(&args.request(TrainingVerb::Dpo)?),
+            Self::Distill(args) => distill::run(&args.request(TrainingVerb::Distill)?),
             Self::Generate(args) => args.run(),
             Self::Bench(args) => args.run(),
             Self::Doctor(args) => args.run(),

@@ -6,7 +6,9 @@ use super::model_args::{Export, Generate};
 use crate::checkpoint::ResumeFrom;
 use crate::commands::original_checkpoint::{OriginalCheckpoint, Stage};
 use crate::commands::training::TrainingRequest;
-use crate::commands::{Output, bench, doctor, export, generate, kernel_checks, plan, report};
+use crate::commands::{
+    Output, TrainingVerb, bench, doctor, export, generate, kernel_checks, plan, report,
+};
 use crate::config::{Config, Purpose, Sources};
 use crate::eval::task_names;
 use crate::tokenizer::PromptStyle;
@@ -48,12 +50,12 @@ impl Original {
     }
 }
 
-fn purpose_of(verb: plan::Verb) -> Purpose {
+fn purpose_of(verb: TrainingVerb) -> Purpose {
     match verb {
-        plan::Verb::Pretrain => Purpose::Pretrain,
-        plan::Verb::Sft => Purpose::Sft,
-        plan::Verb::Dpo => Purpose::Dpo,
-        plan::Verb::Distill => Purpose::Distill,
+        TrainingVerb::Pretrain => Purpose::Pretrain,
+        TrainingVerb::Sft => Purpose::Sft,
+        TrainingVerb::Dpo => Purpose::Dpo,
+        TrainingVerb::Distill => Purpose::Distill,
     }
 }
 
@@ -66,11 +68,11 @@ fn starting_from(init_from: Option<&String>) -> Assignments {
 
 impl Training {
     /// What the verb is asked to do.
-    pub(super) fn request(&self, verb: plan::Verb) -> Result<TrainingRequest> {
+    pub(super) fn request(&self, verb: TrainingVerb) -> Result<TrainingRequest> {
         let stage = match verb {
-            plan::Verb::Pretrain | plan::Verb::Distill => Stage::Pretrain,
-            plan::Verb::Sft => Stage::Instruct,
-            plan::Verb::Dpo => Stage::Dpo,
+            TrainingVerb::Pretrain | TrainingVerb::Distill => Stage::Pretrain,
+            TrainingVerb::Sft => Stage::Instruct,
+            TrainingVerb::Dpo => Stage::Dpo,
         };
         let flags = starting_from(self.init_from.as_ref());
         let resume = self.resume.as_deref().map(|from| match from {
@@ -170,7 +172,7 @@ impl Export {
 
 impl Plan {
     pub(super) fn run(&self) -> Result<Output> {
-        let verb = self.verb.as_deref().and_then(plan::Verb::named);
+        let verb = self.verb.as_deref().and_then(TrainingVerb::named);
         let purpose = verb.map_or(Purpose::Other, purpose_of);
         let flags = starting_from(self.init_from.as_ref());
         let config = Config::load(&Sources {

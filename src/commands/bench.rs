@@ -9,7 +9,7 @@ use crate::metrics::{MetricSink, Record, peak_memory_bytes};
 use crate::objective::CausalLm;
 use crate::tokenizer::PromptStyle;
 use crate::torch;
-use crate::train::{BatchPlan, Parts, RunFolder, RunPlan, Speed, Start, prepare_device};
+use crate::train::{BatchPlan, Parts, RunFolder, RunPlan, Speed, Start, Stopped, prepare_device};
 use crate::weights::hf::SpecialTokens;
 use anyhow::Result;
 use serde_json::json;
@@ -38,6 +38,7 @@ pub fn run(request: &Request) -> Result<Output> {
     let config = fit::for_model(&config, &model)?;
     let batch = BatchPlan::new(&config.train, launch.world_size)?;
     let steps = request.warmup + request.steps;
+    let tokens_per_step = batch.tokens_per_step();
     let plan = RunPlan::new(&model, &batch, u64::from(u32::MAX), steps as i64);
     let rendezvous = Rendezvous::meet(launch, config.dist.clone())?;
     let device = prepare_device(&config.run, &config.train, rendezvous.launch())?;
@@ -46,9 +47,12 @@ pub fn run(request: &Request) -> Result<Output> {
     let mut trainer = parts(config, model, batch, plan).assemble(CausalLm, device, group)?;
     let timings = Timings::default();
     trainer.sinks.push(Box::new(timings.clone()));
-    trainer.run()?;
-    let mut output = report(&timings, request, &trainer.speed, &trainer.plan);
+    let stopped = trainer.run()?.stopped;
+    let mut output = report(&timings, request, &trainer.speed, tokens_per_step);
     output.json["baseline_memory_bytes"] = json!(baseline);
+    if let Stopped::Signal(signal) = stopped {
+        output.exit_code = signal.exit_code();
+    }
     Ok(output)
 }
 
@@ -124,12 +128,13 @@ impl MetricSink for Timings {
     }
 }
 
-fn report(timings: &Timings, request: &Request, speed: &Speed, plan: &BatchPlan) -> Output {
+fn report(timings: &Timings, request: &Request, speed: &Speed, tokens_per_step: u64) -> Output {
     let timings = timings.0.borrow();
-    let timed = &timings[request.warmup as usize..];
+    let timed = timings.get(request.warmup as usize..).unwrap_or(&[]); // none after a signal, maybe
     let step_seconds: Vec<f64> = timed.iter().map(|timing| timing.seconds).collect();
     let total: f64 = step_seconds.iter().sum();
-    let tokens_per_second = plan.tokens_per_step() as f64 * timed.len() as f64 / total;
+    let tokens_per_second =
+        tokens_per_step as f64 * timed.len() as f64 / total.max(f64::MIN_POSITIVE);
     let peak_memory_bytes = peak_memory_bytes(speed.device);
     let json = json!({
         "step_seconds": step_seconds,

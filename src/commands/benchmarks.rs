@@ -7,6 +7,7 @@ use crate::eval::{LOSS, Periodic, Scoring, Task, TaskSource};
 use crate::tokenizer::Tokenizer;
 use crate::train::Parts;
 use anyhow::Result;
+use std::path::Path;
 use tch::Device;
 
 /// Those among `eval.tasks`, in order, each once.
@@ -25,20 +26,20 @@ pub fn find(config: &EvalConfig) -> Result<Vec<TaskSource>> {
     Ok(sources)
 }
 
-/// Their items, as token ids; what is on the Hub is fetched by rank 0, and found by the others.
+/// Their items, as token ids of the model in `home`; what is on the Hub is fetched by rank 0, and found by the others.
 ///
 /// # Errors
 /// A bad request when an item does not fit the model; an error when a row is malformed, or cannot be fetched.
 pub fn load(
     sources: &[TaskSource],
-    tokenizer: &Tokenizer,
+    (tokenizer, home): (&Tokenizer, &Path),
     model: &ModelConfig,
     (config, rendezvous): (&EvalConfig, &Rendezvous),
 ) -> Result<Vec<Task>> {
     let load = |source: &TaskSource| source.load(tokenizer, model, config.limit);
     let load = || sources.iter().map(load).collect();
     match sources.iter().any(TaskSource::is_on_hub) {
-        true => rendezvous.rank_zero_first("benchmarks", load),
+        true => rendezvous.rank_zero_first(&format!("benchmarks of {}", home.display()), load),
         false => load(),
     }
 }
@@ -81,7 +82,7 @@ pub fn load_for<D>(
     })?;
     load(
         sources,
-        tokenizer,
+        (tokenizer, parts.folder.path()),
         &parts.model,
         (&parts.config.eval, rendezvous),
     )

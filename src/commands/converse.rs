@@ -1,7 +1,7 @@
 //! A conversation on the terminal: a line is a message, and the answer appears as it is written.
 
 use super::Output;
-use crate::config::GenerateConfig;
+use crate::config::{BadRequest, GenerateConfig};
 use crate::generate::Dialogue;
 use crate::model::Transformer;
 use crate::tokenizer::{ChatFormat, Message, PromptStyle, Tokenizer};
@@ -22,13 +22,7 @@ pub(super) fn converse(
 ) -> Result<Output> {
     let format = ChatFormat::of(tokenizer)?;
     let mut dialogue = Dialogue::new(model, options.clone(), tokenizer.stop_tokens());
-    let mut messages: Vec<Message> = match style {
-        PromptStyle::Chat { system_prompt } => {
-            let system = system_prompt.iter();
-            system.map(|text| Message::new("system", text)).collect()
-        }
-        PromptStyle::Text => Vec::new(),
-    };
+    let mut messages = what_comes_first(style);
     log::info!("a line is a message; end with Ctrl-D");
     let first = messages.len();
     let mut answer = |messages: &[Message]| -> Result<Message> {
@@ -43,7 +37,10 @@ pub(super) fn converse(
     while let Some(line) = next_line()? {
         messages.push(Message::new("user", &line));
         let mut answered = answer(&messages);
-        if answered.is_err() && messages.len() > first + 1 {
+        let is_full = answered
+            .as_ref()
+            .is_err_and(|error| error.is::<BadRequest>());
+        if is_full && messages.len() > first + 1 {
             log::warn!("there is no room left for all that was said: the conversation starts anew");
             messages.drain(first..messages.len() - 1);
             answered = answer(&messages);
@@ -61,6 +58,17 @@ pub(super) fn converse(
         text: String::new(),
         exit_code: 0,
     })
+}
+
+/// The system prompt, if there is one.
+fn what_comes_first(style: &PromptStyle) -> Vec<Message> {
+    match style {
+        PromptStyle::Chat { system_prompt } => {
+            let system = system_prompt.iter();
+            system.map(|text| Message::new("system", text)).collect()
+        }
+        PromptStyle::Text => Vec::new(),
+    }
 }
 
 /// What is said next; blank lines are passed over. On a terminal a sign asks for it.

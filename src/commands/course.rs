@@ -1,7 +1,7 @@
 //! Whether a run can go as it is asked to: what would make it pointless is refused or told before it begins.
 
-use super::plan::{self, Verb};
 use super::training::TrainingRequest;
+use super::{TrainingVerb, plan};
 use crate::bad_request;
 use crate::dist::LaunchEnv;
 use crate::metrics::machine_memory_bytes;
@@ -27,7 +27,7 @@ pub(super) fn check<D>(request: &TrainingRequest, parts: &Parts<D>) -> Result<()
         return Ok(());
     }
     tell_unheeded(request, plan);
-    if request.verb == Verb::Pretrain {
+    if request.verb == TrainingVerb::Pretrain {
         tell_epochs(plan);
     }
     let device = launch.select_device(parts.config.run.device);

@@ -119,9 +119,13 @@ impl End {
 /// Adds a line. A run is not stopped by a history that cannot be written.
 pub(super) fn append(run: &Path, event: &Event) {
     let write = || -> Result<()> {
-        let line = format!("{}\n", serde_json::to_string(event)?);
+        let path = run.join(FILE);
+        let is_torn =
+            fs::read(&path).is_ok_and(|before| before.last().is_some_and(|&byte| byte != b'\n'));
+        let begin = if is_torn { "\n" } else { "" };
+        let line = format!("{begin}{}\n", serde_json::to_string(event)?);
         let mut options = OpenOptions::new();
-        let mut file = options.create(true).append(true).open(run.join(FILE))?;
+        let mut file = options.create(true).append(true).open(path)?;
         Ok(file.write_all(line.as_bytes())?)
     };
     if let Err(error) = write() {
@@ -131,7 +135,8 @@ pub(super) fn append(run: &Path, event: &Event) {
 
 /// All lines that can be read; none where there is no file.
 pub(super) fn read(run: &Path) -> Vec<Event> {
-    let text = fs::read_to_string(run.join(FILE)).unwrap_or_default();
+    let bytes = fs::read(run.join(FILE)).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
     let parse = |line: &str| serde_json::from_str(line).ok();
     text.lines().filter_map(parse).collect()
 }

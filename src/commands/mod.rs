@@ -29,7 +29,10 @@ mod sinks;
 mod summary;
 mod teacher;
 pub mod training;
+mod training_verb;
 mod wandb;
+
+pub use training_verb::TrainingVerb;
 
 /// What a verb has to say, on stdout.
 #[derive(Debug, Clone, PartialEq)]

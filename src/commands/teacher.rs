@@ -1,8 +1,8 @@
 //! The model that a student learns from.
 
-use super::fit;
 use super::second_model::{Role, SecondModel, recorded};
 use super::training::{self, TrainingRequest};
+use super::{fit, pretrain};
 use crate::bad_request;
 use crate::config::{Config, ModelConfig};
 use crate::data::{Dataset, DistillDataset, PreparedFolder, Split, TeacherFiles, TokenBatch};
@@ -142,12 +142,8 @@ impl Kept {
         student: &ModelConfig,
         rendezvous: &Rendezvous,
     ) -> Result<Self> {
-        let folder = config
-            .data
-            .path
-            .clone()
-            .or_else(|| config.prepare.out.clone());
-        let folder = folder.ok_or_else(|| bad_request!("data.path is not set"))?;
+        let folder =
+            pretrain::folder(config).ok_or_else(|| bad_request!("data.path is not set"))?;
         let data = rendezvous
             .rank_zero_says("data fingerprint", || PreparedFolder::fingerprint(&folder))?;
         let depends_on = json!({

@@ -1,7 +1,7 @@
 //! What the training verbs share: their request, what they look up before a device is touched, and their summary.
 
 use super::history::{self, End, Event, Start as Started};
-use super::{Output, benchmarks, course, plan, report, sinks, summary, wandb};
+use super::{Output, TrainingVerb, benchmarks, course, plan, report, sinks, summary, wandb};
 use crate::bad_request;
 use crate::checkpoint::{self, Moments, ResumeFrom};
 use crate::config::Config;
@@ -19,7 +19,7 @@ use tch::Device;
 #[derive(Debug, Clone)]
 pub struct TrainingRequest {
     /// Which of them.
-    pub verb: plan::Verb,
+    pub verb: TrainingVerb,
     /// The checked configuration, flags included.
     pub config: Config,
     /// `--resume`.

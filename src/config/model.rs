@@ -16,6 +16,19 @@ pub struct RopeScaling {
     pub original_max_position_embeddings: i64,
 }
 
+impl RopeScaling {
+    /// As Llama 3.1 and 3.2 have it, but for the factor: 8, and 32 in the small models.
+    #[must_use]
+    pub const fn llama3(factor: f64) -> Self {
+        Self {
+            factor,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_max_position_embeddings: 8192,
+        }
+    }
+}
+
 /// Shape of a Llama; `head_dim × n_heads` may differ from `dim`, as in the Hub's configurations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfig {

@@ -68,11 +68,6 @@ impl Release {
             Self::V31 => 8.0,
             Self::V32 => 32.0,
         };
-        Some(RopeScaling {
-            factor,
-            low_freq_factor: 1.0,
-            high_freq_factor: 4.0,
-            original_max_position_embeddings: 8192,
-        })
+        Some(RopeScaling::llama3(factor))
     }
 }

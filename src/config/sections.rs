@@ -126,7 +126,8 @@ section! {
         /// A `tokenizer.json`, a Llama 3 `tokenizer.model`, a folder that holds one, `hf://org/name[@revision]`, or
         /// `tiktoken:cl100k_base` and its like (default: the model's own, else the prepared data's).
         path: Option<String> = None,
-        /// Which libraries encode text, to the same ids: "auto" (the fastest) or "stable" (released ones only).
+        /// Which libraries encode text when data are prepared, to the same ids: "auto" (the fastest) or "stable" (released ones
+        /// only).
         backend: TokenizerBackend = TokenizerBackend::Auto,
     }
 }
@@ -172,7 +173,7 @@ section! {
         max_skipped_steps: u64 = 5,
         /// Steps between comparisons of all ranks' weights, bit by bit (0: only at the start).
         check_replicas_every: u64 = 500,
-        /// Operations computed by kernels of our own: "auto" (those that are proven on the device: on a CPU all), "fused" (on a
+        /// Operations computed by kernels of our own: "auto" (those that are proven on the device: on a CPU all there are), "fused" (on a
         /// GPU also those that no GPU has run yet; `doctor` lists them) or "composed" (none: torch's own operations).
         kernels: Kernels = Kernels::Auto,
         /// Launch a GPU's whole step as one, as a CUDA graph: "auto" (where that is proven; `doctor` tells), "on" or "off". On

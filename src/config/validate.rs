@@ -183,7 +183,7 @@ fn cuda_graphs(config: &Config, world_size: u64, problems: &mut Vec<Problem>) {
         (world_size > 1, "is for runs of one rank"),
         (
             drops,
-            "does not go with lora.dropout, which draws on the CPU",
+            "does not go with lora.dropout, whose numbers are drawn anew in each step",
         ),
     ];
     for (hinders, message) in hindrances {

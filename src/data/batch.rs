@@ -38,20 +38,25 @@ pub trait Batch: Sized + Send + 'static {
         self.map(&mut |tensor| tensor.to_device(device))
     }
 
-    /// This one's places in memory with the numbers of another one of its shape.
-    fn overwritten(self, by: Self) -> Self {
-        let mut numbers = Vec::new();
-        by.map(&mut |tensor| {
-            numbers.push(tensor.shallow_clone());
+    /// The same batch, and handles on its tensors in the order of [`Self::map`].
+    fn with_handles(self) -> (Self, Vec<Tensor>) {
+        let mut tensors = Vec::new();
+        let batch = self.map(&mut |tensor| {
+            tensors.push(tensor.shallow_clone());
             tensor
         });
-        let mut numbers = numbers.into_iter();
-        self.map(&mut |mut place| {
-            if let Some(numbers) = numbers.next() {
-                place.copy_(&numbers);
-            }
-            place
-        })
+        (batch, tensors)
+    }
+
+    /// This one's places in memory with the numbers of another one of its shape.
+    fn overwritten(self, by: Self) -> Self {
+        let (_, numbers) = by.with_handles();
+        let (batch, places) = self.with_handles();
+        assert_eq!(places.len(), numbers.len(), "batches of one shape");
+        for (mut place, numbers) in places.into_iter().zip(&numbers) {
+            place.copy_(numbers);
+        }
+        batch
     }
 }
 

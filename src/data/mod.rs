@@ -37,7 +37,7 @@ pub use preference_dataset::PreferenceDataset;
 pub use preference_shard::{Pair, PreferenceShard};
 pub use prepared_folder::PreparedFolder;
 pub use random_tokens::RandomTokens;
-pub use sampler::Order;
+pub use sampler::{Order, SPLIT_MIX_STEP, split_mix};
 pub use scored::Scored;
 pub use shard::{Shard, ShardError};
 pub use teacher_file::{KeptTeacher, TeacherFiles, TeacherTokens};

@@ -44,7 +44,7 @@ fn take_fullest(by_room: &mut BTreeMap<u32, Vec<usize>>, length: u32) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use super::super::sampler::mix;
+    use super::super::sampler::split_mix;
     use super::*;
 
     fn filled(row: &[u32], lengths: &[u32]) -> u32 {
@@ -61,7 +61,7 @@ mod tests {
     fn every_example_is_in_one_row_that_holds_it() {
         for count in 0..200_u64 {
             let lengths: Vec<u32> = (0..count)
-                .map(|index| (mix(index) % 64) as u32 + 1)
+                .map(|index| (split_mix(index) % 64) as u32 + 1)
                 .collect();
             let rows = pack(&lengths, 64);
             let mut all = rows.concat();

@@ -1,6 +1,6 @@
 //! Tokens without meaning, for measuring speed.
 
-use super::sampler::mix;
+use super::sampler::split_mix;
 use super::{Counts, Dataset, TokenBatch};
 use crate::model::{Layout, Tokens};
 use anyhow::Result;
@@ -31,7 +31,7 @@ impl Dataset for RandomTokens {
                 first..first + self.seq_len
             });
             positions
-                .map(|position| (mix(position) % self.vocab_size) as i64)
+                .map(|position| (split_mix(position) % self.vocab_size) as i64)
                 .collect()
         };
         let (rows, columns) = (indices.len() as i64, self.seq_len as i64);

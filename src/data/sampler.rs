@@ -37,8 +37,8 @@ struct Permutation {
 impl Permutation {
     fn new(len: u64, seed: u64, epoch: u64) -> Self {
         let bits = (u64::BITS - len.saturating_sub(1).leading_zeros()).max(2);
-        let base = mix(mix(seed) ^ epoch);
-        let round_keys = std::array::from_fn(|round| mix(base.wrapping_add(round as u64)));
+        let base = split_mix(split_mix(seed) ^ epoch);
+        let round_keys = std::array::from_fn(|round| split_mix(base.wrapping_add(round as u64)));
         Self {
             len,
             half_bits: bits.div_ceil(2),
@@ -58,15 +58,19 @@ impl Permutation {
         let mask = (1 << self.half_bits) - 1;
         let (mut left, mut right) = (value >> self.half_bits, value & mask);
         for key in self.round_keys {
-            (left, right) = (right, left ^ (mix(right ^ key) & mask));
+            (left, right) = (right, left ^ (split_mix(right ^ key) & mask));
         }
         left << self.half_bits | right
     }
 }
 
-/// The finaliser of SplitMix64 (Steele, Lea & Flood 2014).
-pub(super) fn mix(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+/// Between the states of SplitMix64.
+pub const SPLIT_MIX_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The number that SplitMix64 (Steele, Lea & Flood 2014) gives after this state.
+#[must_use]
+pub fn split_mix(state: u64) -> u64 {
+    let value = state.wrapping_add(SPLIT_MIX_STEP);
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     value ^ (value >> 31)

@@ -6,7 +6,7 @@ use super::listing::RepoFile;
 use super::meter::Meter;
 use super::refusal::Asked;
 use super::retry::{Attempts, Stop};
-use crate::storage;
+use crate::storage::{self, cannot_write};
 use anyhow::{Context, Result, anyhow, bail};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -179,11 +179,4 @@ fn incomplete(target: &Path) -> PathBuf {
     let mut name = target.file_name().unwrap_or_default().to_owned();
     name.push(".incomplete");
     target.with_file_name(name)
-}
-
-fn cannot_write(path: &Path) -> String {
-    format!(
-        "{}: cannot write; check the free space of the disk",
-        path.display()
-    )
 }

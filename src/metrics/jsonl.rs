@@ -1,7 +1,7 @@
 //! `metrics.jsonl`: one object a line, appended and flushed.
 
 use super::{MetricSink, Record};
-use crate::storage::AtomicFile;
+use crate::storage::{AtomicFile, cannot_write};
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 use std::{
@@ -47,12 +47,9 @@ impl MetricSink for JsonlSink {
         }
         let mut line = object(record).to_string();
         line.push('\n');
-        self.file.write_all(line.as_bytes()).with_context(|| {
-            format!(
-                "{}: cannot write; check the free space of the disk",
-                self.path.display()
-            )
-        })
+        self.file
+            .write_all(line.as_bytes())
+            .with_context(|| cannot_write(&self.path))
     }
 }
 
@@ -83,19 +80,19 @@ pub(super) fn number(value: f64) -> Value {
 }
 
 pub(super) fn drop_lines_after(path: &Path, step: u64) -> Result<()> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("{}: cannot read", path.display()))?;
+    // Bytes: a line that was cut short may end inside a character.
+    let text = fs::read(path).with_context(|| format!("{}: cannot read", path.display()))?;
     let mut file = AtomicFile::create(path)?;
     for line in text
-        .split_inclusive('\n')
-        .filter(|line| line.ends_with('\n'))
+        .split_inclusive(|&byte| byte == b'\n')
+        .filter(|line| line.ends_with(b"\n"))
     {
-        let parsed: Option<Value> = serde_json::from_str(line).ok();
+        let parsed: Option<Value> = serde_json::from_slice(line).ok();
         if parsed
             .and_then(|value| value.get("step")?.as_u64())
             .is_some_and(|at| at <= step)
         {
-            file.write_all(line.as_bytes())?;
+            file.write_all(line)?;
         }
     }
     file.commit()
@@ -112,7 +109,7 @@ mod tests {
         let path = dir.path().join("metrics.jsonl");
         fs::write(
             &path,
-            "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n{\"step\":2,\"spl",
+            b"{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n{\"step\":2,\"text\":\"\xc3",
         )
         .unwrap();
         let mut sink = JsonlSink::open(&path, 2).unwrap();

@@ -2,6 +2,7 @@
 
 use super::jsonl::drop_lines_after;
 use super::{MetricSink, Record};
+use crate::storage::cannot_write;
 use anyhow::{Context, Result};
 use serde_json::json;
 use std::fs::OpenOptions;
@@ -46,12 +47,7 @@ impl MetricSink for SamplesSink {
         let mut options = OpenOptions::new();
         let file = options.create(true).append(true).open(&self.path);
         let written = file.and_then(|mut file| file.write_all(lines.as_bytes()));
-        written.with_context(|| {
-            format!(
-                "{}: cannot write; check the free space of the disk",
-                self.path.display()
-            )
-        })
+        written.with_context(|| cannot_write(&self.path))
     }
 }
 

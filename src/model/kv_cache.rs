@@ -72,27 +72,6 @@ impl KvCache {
         }
     }
 
-    /// Every row `times` times, one copy after another: one prompt, several endings.
-    #[must_use]
-    pub fn repeat_rows(&self, times: i64) -> Self {
-        let repeat = |tensor: &Tensor| tensor.repeat_interleave_self_int(times, 0, None);
-        let layers = self.layers.iter();
-        Self {
-            layers: layers
-                .map(|layer| LayerCache {
-                    keys: repeat(&layer.keys),
-                    values: repeat(&layer.values),
-                })
-                .collect(),
-            lengths: self
-                .lengths
-                .iter()
-                .flat_map(|&length| vec![length; times as usize])
-                .collect(),
-            ..*self
-        }
-    }
-
     /// The places of `width` new tokens in each row.
     pub(super) fn slots(&self, width: i64) -> Slots {
         let read = self.lengths.iter().max().copied().unwrap_or(0) + width;

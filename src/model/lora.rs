@@ -1,6 +1,7 @@
 //! Low-rank adapters (Hu et al. 2021).
 
 use super::Pass;
+use crate::config::LoraConfig;
 use crate::torch::ops::{Adaption, LowRank};
 use tch::{Device, Kind, Tensor, nn};
 
@@ -18,6 +19,17 @@ pub struct LoraOptions {
 }
 
 impl LoraOptions {
+    /// Of a run; none where it trains whole weights.
+    #[must_use]
+    pub fn of(config: &LoraConfig) -> Option<Self> {
+        config.enabled.then(|| Self {
+            rank: config.rank,
+            alpha: config.alpha,
+            dropout: config.dropout,
+            targets: config.targets(),
+        })
+    }
+
     /// Factor on B·A.
     #[must_use]
     pub fn scale(&self) -> f64 {

@@ -5,12 +5,12 @@ use crate::{
         Dtype,
         npy::{HEADER_BYTES, Header},
     },
-    storage::{self, AtomicFile},
+    storage::{self, AtomicFile, cannot_write},
 };
 use anyhow::{Context, Result};
 use std::{
     io::{Seek, SeekFrom, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 /// An open file.
@@ -128,11 +128,4 @@ impl NpyFile {
         let written = self.file.write_all(bytes);
         written.with_context(|| cannot_write(&self.path))
     }
-}
-
-fn cannot_write(path: &Path) -> String {
-    format!(
-        "{}: cannot write; check the free space of the disk",
-        path.display()
-    )
 }

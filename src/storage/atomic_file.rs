@@ -1,5 +1,6 @@
 //! Files that appear whole or not at all, and survive a power cut once they have appeared.
 
+use super::cannot_write;
 use anyhow::{Context, Result};
 use std::{
     fs::{self, File},
@@ -97,12 +98,7 @@ impl AtomicFile {
         };
         if let Err(error) = finish() {
             let _ = fs::remove_file(&self.temporary);
-            return Err(error).with_context(|| {
-                format!(
-                    "{}: cannot write; check the free space of the disk",
-                    self.path.display()
-                )
-            });
+            return Err(error).with_context(|| cannot_write(&self.path));
         }
         sync_dir(self.path.parent().unwrap_or(Path::new(".")))
     }
@@ -158,12 +154,7 @@ pub fn write_atomically(path: &Path, write: impl FnOnce(&Path) -> Result<()>) ->
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
-    written.with_context(|| {
-        format!(
-            "{}: cannot write; check the free space of the disk",
-            path.display()
-        )
-    })?;
+    written.with_context(|| cannot_write(path))?;
     sync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 

@@ -9,6 +9,15 @@ pub use mapped_file::MappedFile;
 use sha2::{Digest, Sha256};
 use std::{fs::File, io, io::Read, path::Path};
 
+/// What is said where a file cannot be written.
+#[must_use]
+pub fn cannot_write(path: &Path) -> String {
+    format!(
+        "{}: cannot write; check the free space of the disk",
+        path.display()
+    )
+}
+
 /// The file's SHA-256 in lower-case hexadecimal, read in pieces.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use super::kernels::{Operation, has_kernel};
 use super::{check, ffi, pointers, split_float};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use tch::{Kind, Tensor};
 
 /// The tensors of one AdamW step and its constants; all lists have the same length.
@@ -30,37 +30,47 @@ pub struct AdamWStep<'a> {
     pub found_inf: &'a Tensor,
 }
 
+impl AdamWStep<'_> {
+    /// Calls what takes it over there.
+    fn hand_over(&self, call: impl FnOnce(*const ffi::AdamWStep) -> ffi::Message) -> Result<()> {
+        let lists = [
+            self.params,
+            self.grads,
+            self.exp_avgs,
+            self.exp_avg_sqs,
+            self.steps,
+        ];
+        let count = self.params.len();
+        ensure!(
+            lists.iter().all(|list| list.len() == count),
+            "the lists of an AdamW step differ in length"
+        );
+        let lists = lists.map(pointers);
+        let [params, grads, exp_avgs, exp_avg_sqs, steps] = lists.each_ref().map(Vec::as_ptr);
+        check(call(&ffi::AdamWStep {
+            params,
+            grads,
+            exp_avgs,
+            exp_avg_sqs,
+            steps,
+            count,
+            lr: self.lr.as_ptr(),
+            found_inf: self.found_inf.as_ptr(),
+            beta1: self.betas.0,
+            beta2: self.betas.1,
+            eps: self.eps,
+            weight_decay: self.weight_decay,
+        }))
+    }
+}
+
 /// Runs torch's fused AdamW kernel.
 ///
 /// # Errors
 /// When libtorch refuses the tensors (unequal kinds, for example).
 pub fn fused_adamw(step: &AdamWStep<'_>) -> Result<()> {
-    let lists = [
-        step.params,
-        step.grads,
-        step.exp_avgs,
-        step.exp_avg_sqs,
-        step.steps,
-    ]
-    .map(pointers);
-    // SAFETY: every pointer comes from a live tensor borrowed by `step`; the lists are as long as `params`, which the
-    // caller guarantees by construction and libtorch checks again.
-    check(unsafe {
-        ffi::lt_fused_adamw(
-            lists[0].as_ptr(),
-            lists[1].as_ptr(),
-            lists[2].as_ptr(),
-            lists[3].as_ptr(),
-            lists[4].as_ptr(),
-            step.params.len(),
-            step.lr.as_ptr(),
-            step.betas.0,
-            step.betas.1,
-            step.eps,
-            step.weight_decay,
-            step.found_inf.as_ptr(),
-        )
-    })
+    // SAFETY: the lists are of one length, and their tensors live through the call.
+    step.hand_over(|step| unsafe { ffi::lt_fused_adamw(step) })
 }
 
 /// The same of fp32 numbers in two halves, to the same numbers: `params` are bf16, and each has `remainders` (int16) beside
@@ -69,39 +79,21 @@ pub fn fused_adamw(step: &AdamWStep<'_>) -> Result<()> {
 /// # Errors
 /// When libtorch refuses the tensors.
 pub fn split_adamw(step: &AdamWStep<'_>, remainders: &[Tensor]) -> Result<()> {
+    ensure!(
+        remainders.len() == step.params.len(),
+        "{} remainders for {} weights",
+        remainders.len(),
+        step.params.len()
+    );
     let Some(grad) = step.grads.first() else {
         return Ok(());
     };
     if !has_kernel(Operation::SplitAdamW, grad) {
         return one_by_one(step, remainders);
     }
-    let lists = [
-        step.params,
-        remainders,
-        step.grads,
-        step.exp_avgs,
-        step.exp_avg_sqs,
-        step.steps,
-    ]
-    .map(pointers);
+    let remainders = pointers(remainders);
     // SAFETY: as above.
-    check(unsafe {
-        ffi::lt_split_adamw(
-            lists[0].as_ptr(),
-            lists[1].as_ptr(),
-            lists[2].as_ptr(),
-            lists[3].as_ptr(),
-            lists[4].as_ptr(),
-            lists[5].as_ptr(),
-            step.params.len(),
-            step.lr.as_ptr(),
-            step.betas.0,
-            step.betas.1,
-            step.eps,
-            step.weight_decay,
-            step.found_inf.as_ptr(),
-        )
-    })
+    step.hand_over(|step| unsafe { ffi::lt_split_adamw(step, remainders.as_ptr()) })
 }
 
 /// By torch's own operations: a tensor at a time is whole.

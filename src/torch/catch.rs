@@ -47,8 +47,12 @@ fn explain(panic: &str) -> anyhow::Error {
         anyhow!(
             "{text}\nThe device is out of memory: lower train.micro_batch_size (total_batch_tokens may stay) or train.seq_len"
         )
+    } else if panic.contains("Torch(\"") {
+        anyhow!("libtorch: {text}")
+    } else if text.starts_with("libtorch: ") {
+        anyhow!(text)
     } else {
-        anyhow!("libtorch: {}", text.trim_start_matches("libtorch: "))
+        anyhow!("a fault of llama-train's own: {text}")
     }
 }
 

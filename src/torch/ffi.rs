@@ -54,6 +54,23 @@ pub(super) struct ReducerTimes {
     pub(super) overlap_ns: i64,
 }
 
+/// `AdamWStep` of `adamw.h`.
+#[repr(C)]
+pub(super) struct AdamWStep {
+    pub(super) params: TensorList,
+    pub(super) grads: TensorList,
+    pub(super) exp_avgs: TensorList,
+    pub(super) exp_avg_sqs: TensorList,
+    pub(super) steps: TensorList,
+    pub(super) count: usize,
+    pub(super) lr: *const C_tensor,
+    pub(super) found_inf: *const C_tensor,
+    pub(super) beta1: f64,
+    pub(super) beta2: f64,
+    pub(super) eps: f64,
+    pub(super) weight_decay: f64,
+}
+
 /// `DivergenceTeacher` of `divergence.cpp`.
 #[repr(C)]
 pub(super) struct DivergenceTeacher {
@@ -67,35 +84,8 @@ unsafe extern "C" {
     pub(super) fn lt_torch_version() -> *const c_char;
     pub(super) fn lt_quiet_log() -> Message;
     pub(super) fn lt_free_message(message: Message);
-    pub(super) fn lt_fused_adamw(
-        params: TensorList,
-        grads: TensorList,
-        exp_avgs: TensorList,
-        exp_avg_sqs: TensorList,
-        steps: TensorList,
-        count: usize,
-        lr: *const C_tensor,
-        beta1: f64,
-        beta2: f64,
-        eps: f64,
-        weight_decay: f64,
-        found_inf: *const C_tensor,
-    ) -> Message;
-    pub(super) fn lt_split_adamw(
-        rounded: TensorList,
-        remainders: TensorList,
-        grads: TensorList,
-        exp_avgs: TensorList,
-        exp_avg_sqs: TensorList,
-        steps: TensorList,
-        count: usize,
-        lr: *const C_tensor,
-        beta1: f64,
-        beta2: f64,
-        eps: f64,
-        weight_decay: f64,
-        found_inf: *const C_tensor,
-    ) -> Message;
+    pub(super) fn lt_fused_adamw(step: *const AdamWStep) -> Message;
+    pub(super) fn lt_split_adamw(step: *const AdamWStep, remainders: TensorList) -> Message;
     pub(super) fn lt_global_norm(
         tensors: TensorList,
         count: usize,

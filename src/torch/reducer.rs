@@ -1,6 +1,6 @@
 //! torch's DDP engine, `c10d::Reducer` (Li et al. 2020, "PyTorch Distributed").
 
-use super::{Group, c_string, check, ffi};
+use super::{Group, c_string, check, ffi, pointers};
 use anyhow::Result;
 use std::{ffi::CString, ptr, rc::Rc, time::Duration};
 use tch::Tensor;
@@ -37,10 +37,7 @@ impl Reducer {
         names: &[String],
         bucket_bytes: usize,
     ) -> Result<Self> {
-        let params: Vec<_> = params
-            .iter()
-            .map(|param| param.as_ptr().cast_mut())
-            .collect();
+        let params = pointers(params);
         let names: Vec<CString> = names.iter().map(|name| c_string(name)).collect();
         let names: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
         let mut handle = ptr::null_mut();

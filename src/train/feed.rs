@@ -2,8 +2,7 @@
 
 use crate::data::{Batch, DataLoader, Dataset, LoaderState};
 use crate::torch::Transfers;
-use anyhow::Result;
-use tch::Tensor;
+use anyhow::{Result, ensure};
 
 /// Hands out what a step trains on. Where copies run beside the device's work, the next step's are on their way while it
 /// computes this one's.
@@ -39,7 +38,7 @@ impl<D: Dataset> Feed<D> {
             None => self.read(transfers),
         }?;
         let arrive = |batch: D::Batch| {
-            let (batch, tensors) = tensors_of(batch);
+            let (batch, tensors) = batch.with_handles();
             transfers.arrive(&tensors).map(|()| batch)
         };
         Ok(Portion {
@@ -61,8 +60,9 @@ impl<D: Dataset> Feed<D> {
 
     fn read(&mut self, transfers: &Transfers) -> Result<Portion<D::Batch>> {
         let send = |_| {
-            let (batch, tensors) = tensors_of(self.loader.next_batch()?);
+            let (batch, tensors) = self.loader.next_batch()?.with_handles();
             let mut sent = transfers.send(&tensors)?.into_iter();
+            ensure!(sent.len() == tensors.len(), "a tensor was not sent");
             Ok(batch.map(&mut |tensor| sent.next().unwrap_or(tensor)))
         };
         Ok(Portion {
@@ -71,14 +71,4 @@ impl<D: Dataset> Feed<D> {
             epoch: self.loader.epoch(),
         })
     }
-}
-
-/// A batch and handles on its tensors, in the order of [`Batch::map`].
-fn tensors_of<B: Batch>(batch: B) -> (B, Vec<Tensor>) {
-    let mut tensors = Vec::new();
-    let batch = batch.map(&mut |tensor| {
-        tensors.push(tensor.shallow_clone());
-        tensor
-    });
-    (batch, tensors)
 }

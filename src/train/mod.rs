@@ -15,7 +15,7 @@ mod signals;
 mod state;
 mod step;
 mod step_graph;
-mod step_numbers;
+mod step_io;
 mod step_report;
 mod totals;
 mod trainer;

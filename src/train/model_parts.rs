@@ -22,7 +22,7 @@ impl<D: Dataset> Parts<D> {
         let mut store = nn::VarStore::new(device);
         let options = ModelOptions {
             compute: compute_kind(self.config.train.precision, device),
-            lora: self.lora(),
+            lora: LoraOptions::of(&self.config.lora),
         };
         match (&options.lora, self.config.train.weights) {
             (Some(_), _) => store.set_kind(options.compute),
@@ -46,16 +46,6 @@ impl<D: Dataset> Parts<D> {
             );
         }
         Ok((store, model))
-    }
-
-    fn lora(&self) -> Option<LoraOptions> {
-        let config = &self.config.lora;
-        config.enabled.then(|| LoraOptions {
-            rank: config.rank,
-            alpha: config.alpha,
-            dropout: config.dropout,
-            targets: config.targets(),
-        })
     }
 
     pub(super) fn optimizer(&self, store: &nn::VarStore, group: &Rc<dyn ProcessGroup>) -> AdamW {
@@ -111,7 +101,7 @@ impl<D: Dataset> Parts<D> {
             model: self.model.clone(),
             tokenizer: self.tokenizer.clone(),
             special: self.special.clone(),
-            adapter: self.lora().map(|options| AdapterIdentity {
+            adapter: LoraOptions::of(&self.config.lora).map(|options| AdapterIdentity {
                 options,
                 base: self.base.clone().unwrap_or_default(),
             }),

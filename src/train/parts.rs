@@ -131,7 +131,6 @@ impl<D: Dataset> Parts<D> {
             sinks: Vec::new(),
             reducer: group.grad_reducer(&params, &names)?,
             group,
-            plan: batch,
             limits: self.limits(),
             signals: Signals::watch(AtSignal::of(&config.checkpoint))?,
             speed: self.speed(device),
@@ -197,7 +196,7 @@ impl<D: Dataset> Parts<D> {
         Feed::new(loader, batch.grad_accum_steps)
     }
 
-    /// What draws random numbers on the CPU, or waits for other ranks, is not for a record.
+    /// What draws random numbers or waits for other ranks is not for a record.
     fn step_graph(&self, device: Device) -> StepGraph<D::Batch> {
         let lora = &self.config.lora;
         let can = self.batch.world_size == 1 && (!lora.enabled || lora.dropout == 0.0);

@@ -2,7 +2,7 @@
 
 use super::Trainer;
 use super::feed::Portion;
-use super::step_numbers::{StepInputs, StepOutputs};
+use super::step_io::{StepInputs, StepOutputs};
 use super::step_report::{PendingStep, Tally};
 use crate::data::{Batch, Counts, Dataset};
 use crate::dist::{GradReducer, MicroBatch, ProcessGroup};
@@ -27,7 +27,7 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
             counts,
             lr: Tensor::full([0_i64; 0], lr, (Kind::Float, self.store.device())),
         };
-        let mut work = Work {
+        let mut step = StepOnDevice {
             objective: &self.objective,
             model: &self.model,
             optimizer: &mut self.optimizer,
@@ -35,7 +35,7 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
             reducer: &self.reducer,
             grad_clip: self.limits.grad_clip,
         };
-        let launched = self.graph.launch(inputs, &mut |inputs| work.run(inputs))?;
+        let launched = self.graph.launch(inputs, &mut |inputs| step.run(inputs))?;
         let numbers = self.transfers.fetch(&launched.numbers)?;
         self.feed.send_ahead(&self.transfers);
         self.state.step += 1;
@@ -69,7 +69,7 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
 
 /// What a step does on the device. What changes from step to step is in its inputs, and nowhere else: it may be recorded,
 /// and then runs on other inputs without being called.
-struct Work<'a, O> {
+struct StepOnDevice<'a, O> {
     objective: &'a O,
     model: &'a Transformer,
     optimizer: &'a mut AdamW,
@@ -78,7 +78,7 @@ struct Work<'a, O> {
     grad_clip: f64,
 }
 
-impl<O: Objective> Work<'_, O> {
+impl<O: Objective> StepOnDevice<'_, O> {
     fn run(&mut self, inputs: &StepInputs<O::Batch>) -> Result<StepOutputs> {
         let add_in_buckets = self.reducer.adds_in_buckets(inputs.batches.len());
         match add_in_buckets {

@@ -1,29 +1,61 @@
 //! A step that is recorded once and from then on launched as a whole, which spares the CPU the launching of each
 //! operation.
 
-use super::step_numbers::{Shape, StepInputs, StepOutputs};
-use crate::data::Batch;
+use super::step_io::{StepInputs, StepOutputs};
+use crate::data::{Batch, Counts};
 use crate::torch::Graph;
 use anyhow::{Context, Result};
 
 /// Steps of one shape, one after another, before one is recorded: the libraries have then chosen their kernels and made
 /// their handles.
 const WARM_UP: u32 = 3;
+/// Steps after which it is told that none has been recorded.
+const PATIENCE: u32 = 20;
 
-/// What a step launches.
-type Work<'a> = dyn FnMut() -> Result<StepOutputs> + 'a;
+/// Launches a step piece by piece.
+type Pieces<'a> = dyn FnMut() -> Result<StepOutputs> + 'a;
 /// Launches it again.
 type Replay = Box<dyn Fn() -> Result<()>>;
-/// Notes down what work launches, without running it.
-type Recorder = Box<dyn Fn(&mut Work<'_>) -> Result<(Replay, StepOutputs)>>;
+/// Notes down what is launched, without running it.
+type Recorder = Box<dyn Fn(&mut Pieces<'_>) -> Result<(Replay, StepOutputs)>>;
 
 /// Launches steps: piece by piece, or from a record of one.
-pub struct StepGraph<B> {
-    recorder: Option<Recorder>,
+pub struct StepGraph<B>(Launch<B>);
+
+enum Launch<B> {
+    ByPiece,
+    WarmingUp(Recorder, WarmUp),
+    Recorded(Record<B>),
+}
+
+/// What came so far.
+#[derive(Default)]
+struct WarmUp {
+    steps: u32,
     last: Option<Shape>,
-    /// Steps of that shape, one after another.
+    /// Of that shape, one after another, before the last one.
     alike: u32,
-    record: Option<Record<B>>,
+}
+
+/// What a step's operations depend on: the shapes of its micro-batches, and the counts that it divides by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Shape {
+    batches: Vec<Vec<i64>>,
+    counts: Counts,
+}
+
+impl Shape {
+    /// None where the CPU decides on the operations by what is in a batch.
+    fn of<B: Batch>(inputs: &StepInputs<B>) -> Option<Self> {
+        Some(Self {
+            batches: inputs
+                .batches
+                .iter()
+                .map(Batch::shape)
+                .collect::<Option<_>>()?,
+            counts: inputs.counts,
+        })
+    }
 }
 
 /// A recorded step, whose inputs and outputs have their places in memory.
@@ -37,87 +69,73 @@ struct Record<B> {
 impl<B: Batch> StepGraph<B> {
     /// Every step piece by piece.
     pub(super) fn off() -> Self {
-        Self {
-            recorder: None,
-            last: None,
-            alike: 0,
-            record: None,
-        }
+        Self(Launch::ByPiece)
     }
 
     /// By a CUDA graph of the GPU of this number.
     pub(super) fn on_gpu(index: usize) -> Self {
-        let record = move |work: &mut Work<'_>| {
-            let (graph, outputs) = Graph::record(index, work)?;
+        Self::by(Box::new(move |pieces| {
+            let (graph, outputs) = Graph::record(index, pieces)?;
             let replay: Replay = Box::new(move || graph.replay());
             Ok((replay, outputs))
-        };
-        Self::by(Box::new(record))
+        }))
     }
 
     fn by(recorder: Recorder) -> Self {
-        Self {
-            recorder: Some(recorder),
-            ..Self::off()
-        }
+        Self(Launch::WarmingUp(recorder, WarmUp::default()))
     }
 
-    /// Launches a step on these inputs: by `work`, or as `work` was recorded on inputs of the same shape. The next step's
+    /// Launches a step on these inputs: by `pieces`, or as it was recorded on inputs of the same shape. The next step's
     /// numbers may come in the place of the ones that this one gives.
     pub(super) fn launch(
         &mut self,
         inputs: StepInputs<B>,
-        work: &mut dyn FnMut(&StepInputs<B>) -> Result<StepOutputs>,
+        pieces: &mut dyn FnMut(&StepInputs<B>) -> Result<StepOutputs>,
     ) -> Result<StepOutputs> {
-        if self.recorder.is_none() {
-            return work(&inputs);
-        }
-        let Some(shape) = Shape::of(&inputs) else {
-            return work(&inputs);
-        };
-        if let Some(record) = self.record.as_mut() {
-            return match record.shape == shape {
-                true => record.repeat(inputs),
-                false => work(&inputs),
-            };
-        }
-        match self.is_settled(&shape) {
-            true => self.record(shape, inputs, work),
-            false => work(&inputs),
+        match &mut self.0 {
+            Launch::ByPiece => pieces(&inputs),
+            Launch::Recorded(record) if Shape::of(&inputs).as_ref() == Some(&record.shape) => {
+                record.repeat(inputs)
+            }
+            Launch::Recorded(_) => pieces(&inputs),
+            Launch::WarmingUp(recorder, warm_up) => match warm_up.settled(Shape::of(&inputs)) {
+                None => pieces(&inputs),
+                Some(shape) => {
+                    let recorded = recorder(&mut || pieces(&inputs));
+                    let (replay, outputs) = recorded
+                        .context("train.cuda_graphs: \"off\" launches steps piece by piece")?;
+                    log::debug!("the step is recorded; from now on it is launched as a whole");
+                    replay()?;
+                    let shared = outputs.share();
+                    self.0 = Launch::Recorded(Record {
+                        shape,
+                        inputs,
+                        outputs,
+                        replay,
+                    });
+                    Ok(shared)
+                }
+            },
         }
     }
+}
 
-    /// Takes note of a step's shape.
-    fn is_settled(&mut self, shape: &Shape) -> bool {
-        self.alike = match self.last.as_ref() == Some(shape) {
+impl WarmUp {
+    /// Takes note of a step, and gives its shape back if it is to be recorded.
+    fn settled(&mut self, shape: Option<Shape>) -> Option<Shape> {
+        self.steps += 1;
+        if self.steps == PATIENCE {
+            log::warn!(
+                "train.cuda_graphs: the batches' shapes or counts change from step to step, as those of packed or padded \
+                 rows do; steps are launched piece by piece"
+            );
+        }
+        self.alike = match shape.is_some() && self.last == shape {
             true => self.alike + 1,
             false => 0,
         };
-        self.last = Some(shape.clone());
-        self.alike >= WARM_UP
-    }
-
-    fn record(
-        &mut self,
-        shape: Shape,
-        inputs: StepInputs<B>,
-        work: &mut dyn FnMut(&StepInputs<B>) -> Result<StepOutputs>,
-    ) -> Result<StepOutputs> {
-        let Some(recorder) = &self.recorder else {
-            return work(&inputs);
-        };
-        let recorded = recorder(&mut || work(&inputs));
-        let (replay, outputs) =
-            recorded.context("train.cuda_graphs: \"off\" launches steps piece by piece")?;
-        log::debug!("the step is recorded; from now on it is launched as a whole");
-        replay()?;
-        let record = self.record.insert(Record {
-            shape,
-            inputs,
-            outputs,
-            replay,
-        });
-        Ok(record.outputs.share())
+        self.last = shape;
+        self.last.clone().filter(|_| self.alike >= WARM_UP)
     }
 }
 
@@ -136,7 +154,7 @@ impl<B: Batch> Record<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Counts, TokenBatch};
+    use crate::data::TokenBatch;
     use crate::model::{Layout, Tokens};
     use std::cell::{Cell, RefCell};
     use std::rc::Rc;
@@ -192,9 +210,9 @@ mod tests {
 
         fn graph(&self) -> StepGraph<TokenBatch> {
             let machine = self.clone();
-            StepGraph::by(Box::new(move |work| {
+            StepGraph::by(Box::new(move |pieces| {
                 machine.records.set(true);
-                let outputs = work()?;
+                let outputs = pieces()?;
                 machine.records.set(false);
                 let tape = machine.tape.take();
                 let replay: Replay = Box::new(move || {

@@ -65,7 +65,7 @@ pub struct Speed {
     pub peak_flops: Option<f64>,
     /// This rank's device.
     pub device: Device,
-    /// Arithmetic of the forward pass: "fp32" or "bf16".
+    /// Arithmetic of the forward pass: "fp32", "bf16" or "fp8".
     pub precision: &'static str,
 }
 

@@ -1,9 +1,7 @@
 //! The loop. It never asks which objective it is running.
 
 use super::step_report::{PendingStep, Speed};
-use super::{
-    BatchPlan, Feed, Limits, Signals, StepGraph, Stopped, Summary, TrainState, Validation, Verdict,
-};
+use super::{Feed, Limits, Signals, StepGraph, Stopped, Summary, TrainState, Validation, Verdict};
 use crate::checkpoint::{Checkpointer, Standing};
 use crate::config::{Cadence, CheckpointConfig};
 use crate::data::Dataset;
@@ -52,8 +50,6 @@ pub struct Trainer<O: Objective, D: Dataset<Batch = O::Batch>> {
     pub group: Rc<dyn ProcessGroup>,
     /// What averages the gradients over them.
     pub reducer: GradReducer,
-    /// How a step is cut.
-    pub plan: BatchPlan,
     /// When it ends.
     pub limits: Limits,
     /// Signals that ask for an end.

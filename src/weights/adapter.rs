@@ -3,7 +3,7 @@
 use super::fill::Fill;
 use super::names::{adapter_variables, base_variables};
 use crate::model::LoraOptions;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -64,6 +64,12 @@ impl Adapter {
         let weights = base_variables(store);
         for (name, a) in &self.tensors {
             let Some(module) = name.strip_suffix(".lora_a") else {
+                let module = name.strip_suffix(".lora_b").unwrap_or(name);
+                ensure!(
+                    self.tensors.contains_key(&format!("{module}.lora_a")),
+                    "{}: {name}: it has no lora_a beside it",
+                    self.path.display()
+                );
                 continue;
             };
             let add = || -> Result<()> {

@@ -25,12 +25,7 @@ pub const PARAMS: &str = "params.json";
 const HEAD: &str = "output.weight";
 const EMBEDDING: &str = "tok_embeddings.weight";
 /// Of Llama 3.1 and later: Meta's code has the numbers, its files only say that there is scaling.
-const SCALING: RopeScaling = RopeScaling {
-    factor: 8.0,
-    low_freq_factor: 1.0,
-    high_freq_factor: 4.0,
-    original_max_position_embeddings: 8192,
-};
+const SCALING: RopeScaling = RopeScaling::llama3(8.0);
 /// The models of Llama 3.2 with a head as the embedding stretch by more.
 const TIED_FACTOR: f64 = 32.0;
 const SCALED_CONTEXT: i64 = 131_072;

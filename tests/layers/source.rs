@@ -58,7 +58,12 @@ impl Source {
     fn function(&self, index: usize, line: &str) -> Option<Function> {
         let declaration = line.trim_start();
         let indent = line.len() - declaration.len();
-        let words: Vec<&str> = declaration.split_whitespace().collect();
+        let within = declaration.strip_prefix("pub(in ");
+        let after = within.and_then(|rest| rest.split_once(')'));
+        let words: Vec<&str> = after
+            .map_or(declaration, |(_, rest)| rest)
+            .split_whitespace()
+            .collect();
         let keyword = words.iter().position(|&word| word == "fn")?;
         let modifiers = [
             "pub",

@@ -102,7 +102,12 @@ impl Subject {
                 let given = config.tokenizer.path.as_deref().map(Path::new);
                 let tokenizer = pretrained.tokenizer(given)?;
                 let model = pretrained.config();
-                benchmarks::load(sources, &tokenizer, model, (&config.eval, rendezvous))?
+                benchmarks::load(
+                    sources,
+                    (&tokenizer, checkpoint),
+                    model,
+                    (&config.eval, rendezvous),
+                )?
             }
         };
         Ok(Self {

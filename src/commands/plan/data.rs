@@ -1,6 +1,6 @@
 //! The prepared data of a plan, as far as they are there.
 
-use super::Verb;
+use crate::commands::TrainingVerb;
 use crate::commands::fit::{self, Vocabulary};
 use crate::commands::{dpo, pretrain, sft};
 use crate::config::{Config, ModelConfig};
@@ -45,7 +45,12 @@ impl PreparedData {
     ///
     /// # Errors
     /// A bad request when they are for another verb or model, or there is none.
-    pub(super) fn rows(self, config: &Config, verb: Verb, model: &ModelConfig) -> Result<u64> {
+    pub(super) fn rows(
+        self,
+        config: &Config,
+        verb: TrainingVerb,
+        model: &ModelConfig,
+    ) -> Result<u64> {
         let Self { dir, train, val } = self;
         let kind = verb.kind(config);
         fit::check(&dir, &train, kind, (model, Vocabulary::Padded), None)?;
@@ -62,7 +67,7 @@ impl PreparedData {
 }
 
 /// What keeps an epoch's length from being known, in words.
-pub(super) fn missing(config: &Config, verb: Verb) -> String {
+pub(super) fn missing(config: &Config, verb: TrainingVerb) -> String {
     let prepare = match verb.kind(config) {
         Kind::Pretrain => "pretrain",
         Kind::Instruct => "instruct",

@@ -4,16 +4,14 @@ mod data;
 mod device;
 mod estimate;
 mod models;
-mod verb;
 mod workload;
 
 pub use self::device::Device;
-pub use self::verb::Verb;
 
 use self::data::PreparedData;
 use self::estimate::{Cost, Estimate, Peak};
 use self::models::Models;
-use super::{Output, fit};
+use super::{Output, TrainingVerb, fit};
 use crate::config::Config;
 use crate::dist::LaunchEnv;
 use crate::metrics::Card;
@@ -26,7 +24,7 @@ pub struct Request {
     /// The configuration.
     pub config: Config,
     /// The verb that it is for, where it is said.
-    pub verb: Option<Verb>,
+    pub verb: Option<TrainingVerb>,
     /// What each rank runs on, where it is said.
     pub device: Option<Device>,
     /// Its memory, where another than the card's is meant.
@@ -45,7 +43,9 @@ pub fn run(request: &Request) -> Result<Output> {
     let config = &request.config;
     let data = PreparedData::find(config)?;
     let of_data = data.as_ref().and_then(PreparedData::kind);
-    let verb = request.verb.unwrap_or_else(|| Verb::guess(config, of_data));
+    let verb = request
+        .verb
+        .unwrap_or_else(|| TrainingVerb::guess(config, of_data));
     let models = Models::find(config, verb)?;
     let config = &fit::for_model(config, &models.trained)?;
     let world_size = match request.world_size {
@@ -79,7 +79,7 @@ pub fn run(request: &Request) -> Result<Output> {
 ///
 /// # Errors
 /// When it cannot be written as JSON.
-pub(super) fn of_run<D>(verb: Verb, parts: &Parts<D>) -> Result<Output> {
+pub(super) fn of_run<D>(verb: TrainingVerb, parts: &Parts<D>) -> Result<Output> {
     let mut output = described(&parts.plan, &memory_of_run(verb, parts))?;
     if parts.plan.max_steps == 0 {
         tell_missing(&mut output, &data::missing(&parts.config, verb));
@@ -88,11 +88,11 @@ pub(super) fn of_run<D>(verb: Verb, parts: &Parts<D>) -> Result<Output> {
 }
 
 /// What each of the run's ranks will hold on a CPU.
-pub(super) fn bytes_of_a_rank<D>(verb: Verb, parts: &Parts<D>) -> u64 {
+pub(super) fn bytes_of_a_rank<D>(verb: TrainingVerb, parts: &Parts<D>) -> u64 {
     memory_of_run(verb, parts).configured().plan.total_bytes
 }
 
-fn memory_of_run<D>(verb: Verb, parts: &Parts<D>) -> MemoryTable {
+fn memory_of_run<D>(verb: TrainingVerb, parts: &Parts<D>) -> MemoryTable {
     let models = Models {
         trained: parts.model.clone(),
         second: parts.second.clone(),

@@ -1,6 +1,6 @@
 //! The models of a plan, by their descriptions; no weights are read.
 
-use super::Verb;
+use crate::commands::TrainingVerb;
 use crate::commands::{fit, shape};
 use crate::config::{Config, ModelConfig};
 use crate::weights::Pretrained;
@@ -19,23 +19,23 @@ impl Models {
     ///
     /// # Errors
     /// A bad request when a shape is not told in full, or too short for the rows.
-    pub(super) fn find(config: &Config, verb: Verb) -> Result<Self> {
+    pub(super) fn find(config: &Config, verb: TrainingVerb) -> Result<Self> {
         let teacher = teacher(config, verb)?;
         let trained = shape::before_training(config, teacher.as_ref())?;
         for model in [Some(&trained), teacher.as_ref()].into_iter().flatten() {
             fit::for_model(config, model)?;
         }
         let second = match verb {
-            Verb::Distill => teacher.filter(|_| !config.distill.cache_teacher),
-            Verb::Dpo => reference(config, &trained)?,
-            Verb::Pretrain | Verb::Sft => None,
+            TrainingVerb::Distill => teacher.filter(|_| !config.distill.cache_teacher),
+            TrainingVerb::Dpo => reference(config, &trained)?,
+            TrainingVerb::Pretrain | TrainingVerb::Sft => None,
         };
         Ok(Self { trained, second })
     }
 
     /// The one that each batch goes through forward only: the second, or the policy's own below its adapters.
-    pub(super) fn asked(&self, config: &Config, verb: Verb) -> Option<&ModelConfig> {
-        let is_asked_below = verb == Verb::Dpo && is_asked_each_step(config);
+    pub(super) fn asked(&self, config: &Config, verb: TrainingVerb) -> Option<&ModelConfig> {
+        let is_asked_below = verb == TrainingVerb::Dpo && is_asked_each_step(config);
         let below = is_asked_below.then_some(&self.trained);
         self.second.as_ref().or(below)
     }
@@ -45,9 +45,9 @@ fn described(path: &str) -> Result<ModelConfig> {
     Ok(Pretrained::describe(Path::new(path))?.config().clone())
 }
 
-fn teacher(config: &Config, verb: Verb) -> Result<Option<ModelConfig>> {
+fn teacher(config: &Config, verb: TrainingVerb) -> Result<Option<ModelConfig>> {
     let named = config.distill.teacher.as_deref();
-    let named = named.filter(|_| verb == Verb::Distill);
+    let named = named.filter(|_| verb == TrainingVerb::Distill);
     named.map(described).transpose()
 }
 

@@ -1,8 +1,9 @@
 //! From a configuration to what a rank does in a step.
 
+use super::Device;
 use super::models::Models;
-use super::{Device, Verb};
-use crate::config::{Config, DistillOn, LoraConfig, ModelConfig, Precision, Recompute, Weights};
+use crate::commands::TrainingVerb;
+use crate::config::{Config, DistillOn, ModelConfig, Precision, Recompute, Weights};
 use crate::loss::memory::Scoring;
 use crate::model::LoraOptions;
 use crate::model::memory::{Footprint, Operations, RowKind};
@@ -12,7 +13,7 @@ use tch::Kind;
 /// A rank's step of `config`, trained by `verb` on `device`.
 pub(super) fn of(
     config: &Config,
-    verb: Verb,
+    verb: TrainingVerb,
     device: Device,
     models: &Models,
     batch: &BatchPlan,
@@ -41,10 +42,10 @@ pub(super) fn of(
     }
 }
 
-fn footprint(config: &Config, verb: Verb, device: Device, shape: ModelConfig) -> Footprint {
+fn footprint(config: &Config, verb: TrainingVerb, device: Device, shape: ModelConfig) -> Footprint {
     Footprint {
         config: shape,
-        lora: lora(&config.lora),
+        lora: LoraOptions::of(&config.lora),
         compute: compute(config.train.precision, device),
         trained: match config.train.weights {
             Weights::Fp32 => Kind::Float,
@@ -59,25 +60,16 @@ fn footprint(config: &Config, verb: Verb, device: Device, shape: ModelConfig) ->
     }
 }
 
-fn rows(config: &Config, verb: Verb) -> RowKind {
+fn rows(config: &Config, verb: TrainingVerb) -> RowKind {
     let conversations = match verb {
-        Verb::Sft => true,
-        Verb::Distill => config.distill.on == DistillOn::Instruct,
-        Verb::Pretrain | Verb::Dpo => false,
+        TrainingVerb::Sft => true,
+        TrainingVerb::Distill => config.distill.on == DistillOn::Instruct,
+        TrainingVerb::Pretrain | TrainingVerb::Dpo => false,
     };
     match conversations && config.sft.packing {
         true => RowKind::Packed,
         false => RowKind::Whole,
     }
-}
-
-fn lora(config: &LoraConfig) -> Option<LoraOptions> {
-    config.enabled.then(|| LoraOptions {
-        rank: config.rank,
-        alpha: config.alpha,
-        dropout: config.dropout,
-        targets: config.targets(),
-    })
 }
 
 /// As `train::compute_kind`, without a device.
@@ -88,10 +80,10 @@ fn compute(precision: Precision, device: Device) -> Kind {
     }
 }
 
-fn scoring(verb: Verb, device: Device) -> Scoring {
+fn scoring(verb: TrainingVerb, device: Device) -> Scoring {
     match (verb, device) {
-        (Verb::Distill, _) => Scoring::AgainstTeacher,
-        (Verb::Pretrain | Verb::Sft, Device::Cpu) => Scoring::Sum,
+        (TrainingVerb::Distill, _) => Scoring::AgainstTeacher,
+        (TrainingVerb::Pretrain | TrainingVerb::Sft, Device::Cpu) => Scoring::Sum,
         _ => Scoring::Each,
     }
 }

@@ -5,7 +5,7 @@ use crate::bad_request;
 use crate::data::manifest::{FILE_NAME, FORMAT_VERSION};
 use crate::storage::{self, AtomicFile};
 use crate::tokenizer::Tokenizer;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -53,8 +53,24 @@ fn read_manifest(dir: &Path) -> Result<Option<EvalManifest>> {
     let Ok(bytes) = fs::read(dir.join(FILE_NAME)) else {
         return Ok(None);
     };
-    let manifest: EvalManifest = serde_json::from_slice(&bytes)?;
-    Ok((manifest.kind == KIND).then_some(manifest))
+    #[derive(Deserialize)]
+    struct Head {
+        format_version: u64,
+        kind: String,
+    }
+    let Head {
+        format_version,
+        kind,
+    } = serde_json::from_slice(&bytes)?;
+    if kind != KIND {
+        return Ok(None);
+    }
+    ensure!(
+        format_version == FORMAT_VERSION,
+        "format version {format_version}, this program reads {FORMAT_VERSION}; prepare the folder again, or use the \
+         version of llama-train that made it"
+    );
+    Ok(Some(serde_json::from_slice(&bytes)?))
 }
 
 /// Writes benchmarks into a folder, the manifest last.

@@ -3,7 +3,7 @@
 
 use super::log_format::{LogReader, MAGIC, frame};
 use super::record::{Body, Record};
-use crate::storage::create_dir_all;
+use crate::storage::{cannot_write, create_dir_all};
 use anyhow::{Context, Result};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -123,10 +123,7 @@ impl RunFile {
         self.file
             .write_all_at(&bytes, self.settled)
             .and_then(|()| self.file.set_len(end))
-            .with_context(|| {
-                let path = self.path.display();
-                format!("{path}: cannot write; check the free space of the disk")
-            })?;
+            .with_context(|| cannot_write(&self.path))?;
         self.settled += appended;
         self.count += records.len() as i64;
         Ok(())

@@ -1,5 +1,5 @@
-//! Which operations a kernel of ours computes, and which torch's own: on the CPU all have kernels that tests hold to torch;
-//! on a GPU only those are taken unasked that a GPU has been seen to compute right.
+//! Which operations a kernel of ours computes, and which torch's own: on the CPU all but attention and fp8 have kernels that
+//! tests hold to torch; on a GPU only those are taken unasked that a GPU has been seen to compute right.
 
 mod cubin;
 mod nvrtc;
@@ -45,7 +45,7 @@ pub struct OnGpu {
     pub proven_on: Option<&'static str>,
 }
 
-/// The one list of what is proven on a GPU and what is not.
+/// Which kernels are proven on a GPU and which are not; [`super::Feature`] says it of what else a GPU does.
 pub const ON_GPU: [OnGpu; 9] = [
     unproven(Operation::Linear, "linear"),
     unproven(Operation::AddRmsNorm, "add_rms_norm"),

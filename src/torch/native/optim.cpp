@@ -1,5 +1,6 @@
 // Whole-list operations of an optimizer step that tch does not bind. None of them reads a tensor on the host.
 #include "abi.h"
+#include "adamw.h"
 
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_mul.h>
@@ -13,19 +14,17 @@
 
 extern "C" {
 
-// AdamW (Loshchilov & Hutter 2019) on every tensor at once. `found_inf` is a float32 scalar: where it is 1 the kernel
-// leaves weights and moments alone, and the step counts are put back.
-char* lt_fused_adamw(TensorList params, TensorList grads, TensorList exp_avgs, TensorList exp_avg_sqs,
-                     TensorList steps, size_t count, const at::Tensor* lr, double beta1, double beta2, double eps,
-                     double weight_decay, const at::Tensor* found_inf) {
+// AdamW (Loshchilov & Hutter 2019) on every tensor at once.
+char* lt_fused_adamw(const AdamWStep* step) {
   return guarded([&] {
     c10::NoGradGuard no_grad;
-    auto step_list = to_vector(steps, count);
-    at::_foreach_add_(step_list, 1);
-    at::_fused_adamw_(to_vector(params, count), to_vector(grads, count), to_vector(exp_avgs, count),
-                      to_vector(exp_avg_sqs, count), {}, step_list, *lr, beta1, beta2, weight_decay, eps,
-                      /*amsgrad=*/false, /*maximize=*/false, /*grad_scale=*/{}, *found_inf);
-    at::_foreach_sub_(step_list, std::vector<at::Tensor>(count, *found_inf));
+    const auto list = [&](TensorList tensors) { return to_vector(tensors, step->count); };
+    auto steps = list(step->steps);
+    at::_foreach_add_(steps, 1);
+    at::_fused_adamw_(list(step->params), list(step->grads), list(step->exp_avgs), list(step->exp_avg_sqs), {}, steps, *step->lr,
+                      step->beta1, step->beta2, step->weight_decay, step->eps, /*amsgrad=*/false, /*maximize=*/false,
+                      /*grad_scale=*/{}, *step->found_inf);
+    at::_foreach_sub_(steps, std::vector<at::Tensor>(step->count, *step->found_inf));
   });
 }
 

@@ -2,6 +2,7 @@
 //! or three bits after the first.
 
 use super::super::kernels::{Operation, has_kernel};
+use super::super::pointers;
 use super::{ffi, filled, one};
 use tch::Tensor;
 
@@ -42,7 +43,7 @@ pub fn to_fp8(x: &Tensor, format: Fp8Format) -> Fp8 {
 /// sizes of the matrices are multiples of 16.
 pub fn linear_fp8(x: &Tensor, weights: &[Tensor]) -> Tensor {
     let by_kernels = has_kernel(Operation::ToFp8, x);
-    let weights: Vec<_> = weights.iter().map(|w| w.as_ptr().cast_mut()).collect();
+    let weights = pointers(weights);
     // SAFETY: all pointers come from tensors that live through the call.
     one(|out| unsafe {
         ffi::lt_linear_fp8(x.as_ptr(), weights.as_ptr(), weights.len(), by_kernels, out)

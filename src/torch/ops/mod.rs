@@ -12,7 +12,7 @@ pub use attention::{Spans, causal_attention, packed_attention};
 pub use fp8::{Fp8, Fp8Format, linear_fp8, to_fp8};
 
 use super::kernels::{Operation, has_kernel};
-use super::{check, ffi};
+use super::{check, ffi, pointers};
 use std::ptr;
 use tch::Tensor;
 use torch_sys::C_tensor;
@@ -40,7 +40,7 @@ pub fn linear(x: &Tensor, weights: &[Tensor]) -> Tensor {
     if !has_kernel(Operation::Linear, x) {
         return composed::linear(x, weights);
     }
-    let weights: Vec<_> = weights.iter().map(|w| w.as_ptr().cast_mut()).collect();
+    let weights = pointers(weights);
     // SAFETY: all pointers come from tensors that live through the call.
     one(|out| unsafe { ffi::lt_linear(x.as_ptr(), weights.as_ptr(), weights.len(), out) })
 }

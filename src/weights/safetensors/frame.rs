@@ -1,6 +1,7 @@
 //! A file that several processes write side by side: its size and every tensor's place are known before its bytes.
 
 use super::{LENGTH_BYTES, bytes_of, dtype, metadata};
+use crate::storage::cannot_write;
 use ::safetensors::tensor::{Metadata, TensorInfo};
 use anyhow::{Context, Result};
 use std::{
@@ -143,10 +144,7 @@ impl Frame {
     }
 
     fn failed(&self) -> String {
-        format!(
-            "{}: cannot write; check the free space of the disk",
-            self.path.display()
-        )
+        cannot_write(&self.path)
     }
 }
 

@@ -47,6 +47,7 @@ char* lt_graph_begin(int device, Graph** out) {
 // Ends that, on the same thread, whether what was launched went well or not.
 char* lt_graph_end(Graph* graph) {
   return guarded([&] {
+    const c10::cuda::CUDAGuard guard(graph->recorded.device_index());  // of which torch asks for the current stream
     try {
       graph->work.capture_end();
     } catch (...) {

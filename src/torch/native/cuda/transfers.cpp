@@ -35,11 +35,13 @@ char* lt_copies_send(CopyStream* copies, TensorList tensors, size_t count, at::T
   return guarded([&] {
     const c10::cuda::CUDAStreamGuard guard(copies->stream);
     const at::Device device(c10::kCUDA, copies->stream.device_index());
+    std::vector<at::Tensor> sent;
     for (size_t i = 0; i < count; ++i) {
       // torch keeps the pinned copy until the GPU has read it
-      out[i] = new at::Tensor(tensors[i]->pin_memory().to(device, tensors[i]->scalar_type(), /*non_blocking=*/true));
+      sent.push_back(tensors[i]->pin_memory().to(device, tensors[i]->scalar_type(), /*non_blocking=*/true));
     }
     copies->arrived.record(copies->stream);
+    for (size_t i = 0; i < count; ++i) out[i] = new at::Tensor(sent[i]);
   });
 }
 

@@ -1,6 +1,6 @@
 //! What is new in a step, and what it finds.
 
-use crate::data::{Batch, Counts};
+use crate::data::Counts;
 use tch::Tensor;
 
 /// What is new in each step.
@@ -19,27 +19,6 @@ pub(super) struct StepOutputs {
     pub(super) names: Vec<&'static str>,
     /// The means in their order, then the gradient's norm: fp64, on the device.
     pub(super) numbers: Tensor,
-}
-
-/// What a step's operations depend on: the shapes of its micro-batches, and the counts that it divides by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Shape {
-    batches: Vec<Vec<i64>>,
-    counts: Counts,
-}
-
-impl Shape {
-    /// None where the CPU decides on the operations by what is in a batch.
-    pub(super) fn of<B: Batch>(inputs: &StepInputs<B>) -> Option<Self> {
-        Some(Self {
-            batches: inputs
-                .batches
-                .iter()
-                .map(Batch::shape)
-                .collect::<Option<_>>()?,
-            counts: inputs.counts,
-        })
-    }
 }
 
 impl StepOutputs {

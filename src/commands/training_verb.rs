@@ -1,6 +1,6 @@
-//! The verb that a configuration is for.
+//! The verbs that train.
 
-use crate::commands::{dpo, sft};
+use super::{dpo, sft};
 use crate::config::{Config, DistillOn};
 use crate::data::manifest::Kind;
 use crate::train::BatchPlan;
@@ -8,7 +8,7 @@ use anyhow::Result;
 
 /// A way to train.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
+pub enum TrainingVerb {
     /// On text.
     Pretrain,
     /// On conversations.
@@ -19,7 +19,7 @@ pub enum Verb {
     Distill,
 }
 
-impl Verb {
+impl TrainingVerb {
     /// As the command line has it.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
