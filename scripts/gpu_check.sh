@@ -6,8 +6,8 @@
 #   scripts/gpu_check.sh pack     where it is built: writes target/gpu/llama-train, stripped, to be carried
 #   scripts/gpu_check.sh check    where the GPU is: runs it with that machine's own torch 2.11.0, and writes
 #                                 gpu_check.json and gpu_check.md into $OUT, or else target/gpu
-#   scripts/gpu_check.sh bench MODEL    there too: 124m, 1b or 8b, ours in bf16 and fp8 beside a plain PyTorch loop, each with
-#                                 a time of its own (all of it under 9 minutes), into gpu_bench_MODEL.json and .md
+#   scripts/gpu_check.sh bench MODEL    there too: 124m, 1b or 8b, ours in bf16 and fp8 beside a plain PyTorch loop and transformers,
+#                                 each with a time of its own (all of it under 9 minutes), and a profile of ours, into gpu_bench_MODEL.json and .md
 #
 # CI has no GPU. DEVICE=cpu runs all but fp8 and bf16 without kernels on a CPU, to check this script; MODEL is tiny then.
 set -euo pipefail

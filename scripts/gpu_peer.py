@@ -1,7 +1,9 @@
-"""A plain PyTorch loop on random tokens, for `gpu_check.sh bench`: Llama in bf16, SDPA, fused AdamW, torch.compile if asked.
+"""A plain PyTorch loop on random tokens, for `gpu_check.sh bench`: Llama in bf16, SDPA, fused AdamW, torch.compile if asked;
+or transformers' model in the same loop.
 
 SHAPE is JSON: dim, n_layers, n_heads, n_kv_heads, ffn_hidden_dim, vocab_size, tie_embeddings, rope_theta, rows, seq_len, steps,
-warmup, weights ("fp32": autocast over fp32 master weights; "bf16": pure), recompute, compiled, device. Prints one JSON object.
+warmup, weights ("fp32": autocast over fp32 master weights; "bf16": pure), recompute, compiled, device, transformers (whether
+the model is theirs). Prints one JSON object.
 """
 
 import json
@@ -65,14 +67,38 @@ class Llama(nn.Module):
         return F.cross_entropy(self.head(self.norm(x)).float().flatten(0, 1), targets.flatten())
 
 
+class Transformers(nn.Module):
+    """transformers' own Llama of the shape."""
+
+    def __init__(self, shape):
+        super().__init__()
+        import transformers
+
+        config = transformers.LlamaConfig(
+            hidden_size=shape["dim"], num_hidden_layers=shape["n_layers"], num_attention_heads=shape["n_heads"],
+            num_key_value_heads=shape["n_kv_heads"], intermediate_size=shape["ffn_hidden_dim"], vocab_size=shape["vocab_size"],
+            tie_word_embeddings=shape["tie_embeddings"], rope_theta=shape["rope_theta"], max_position_embeddings=shape["seq_len"],
+            use_cache=False, attn_implementation="sdpa",
+        )
+        self.model = transformers.LlamaForCausalLM(config)
+        if shape["recompute"]:
+            self.model.gradient_checkpointing_enable()
+
+    def forward(self, ids, targets):
+        return F.cross_entropy(self.model(ids).logits.float().flatten(0, 1), targets.flatten())
+
+
 def main(shape):
     device = shape["device"]
     pure = shape["weights"] == "bf16"
     torch.set_float32_matmul_precision("high")
     with torch.device(device):
         torch.set_default_dtype(torch.bfloat16 if pure else torch.float32)
-        model = Llama(shape)
-        model.cos, model.sin = model.cos.float(), model.sin.float()
+        if shape["transformers"]:
+            model = Transformers(shape)
+        else:
+            model = Llama(shape)
+            model.cos, model.sin = model.cos.float(), model.sin.float()
         ids = torch.randint(shape["vocab_size"], (shape["rows"], shape["seq_len"] + 1))
     torch.set_default_dtype(torch.float32)
     for weight in model.parameters():

@@ -99,3 +99,42 @@ fn nothing_is_not_measured() {
     let said = stderr_of(&none.assert().code(2));
     assert!(said.contains("--steps <N>") && said.contains('0'), "{said}");
 }
+
+#[test]
+fn a_profile_tells_what_the_time_went_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let shape = [
+        "model.dim=16",
+        "model.n_layers=1",
+        "model.n_heads=2",
+        "model.vocab_size=64",
+        "train.seq_len=16",
+    ];
+    let bench = |more: &[&str]| {
+        let run = llama_train(dir.path())
+            .args([
+                "bench",
+                "--steps",
+                "1",
+                "--warmup",
+                "0",
+                "--profile",
+                "--set",
+                "run.device=cpu",
+            ])
+            .args(shape.iter().flat_map(|setting| ["--set", setting]))
+            .args(more)
+            .assert()
+            .success();
+        run.get_output().stdout.clone()
+    };
+    let report: Value = serde_json::from_slice(&bench(&["--json"])).unwrap();
+    assert_eq!(report["step_seconds"].as_array().unwrap().len(), 1);
+    let profile = report["profile"].as_array().unwrap();
+    let of = |name: &str| profile.iter().find(|spent| spent["name"] == name).unwrap();
+    assert_eq!(of("aten::embedding")["calls_per_step"], 1.0);
+    let shares = profile.iter().map(|spent| spent["share"].as_f64().unwrap());
+    assert!((shares.sum::<f64>() - 1.0).abs() < 1e-9);
+    let text = String::from_utf8(bench(&[])).unwrap();
+    assert!(text.contains("calls  aten::"), "{text}");
+}

@@ -45,6 +45,7 @@ fn a_step_reads_nothing_back() {
         config: config(),
         steps: 4,
         warmup: 1,
+        profiled: 0,
     };
     let (outcome, operations) = torch::operations(|| bench::run(&request)).unwrap();
     outcome.unwrap();

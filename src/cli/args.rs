@@ -215,4 +215,7 @@ pub(super) struct Bench {
     /// Steps before them that are not timed
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(super) warmup: u64,
+    /// After them, tell where the time of three more goes: a GPU's kernels, or a CPU's operations
+    #[arg(long)]
+    pub(super) profile: bool,
 }

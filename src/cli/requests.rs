@@ -222,6 +222,7 @@ impl Bench {
             config,
             steps: self.steps,
             warmup: self.warmup,
+            profiled: if self.profile { bench::PROFILED } else { 0 },
         })
     }
 }

@@ -148,6 +148,8 @@ unsafe extern "C" {
     ) -> Message;
     pub(super) fn lt_group_free(group: *mut GroupHandle);
     pub(super) fn lt_all_reduce_sum(group: *mut GroupHandle, tensor: *const C_tensor) -> Message;
+    pub(super) fn lt_profile_begin(on_gpu: bool) -> Message;
+    pub(super) fn lt_profile_end(on_gpu: bool, lines: *mut *mut c_char) -> Message;
     pub(super) fn lt_trace_begin(handle: *mut u64) -> Message;
     pub(super) fn lt_trace_end(handle: u64, names: *mut *mut c_char) -> Message;
     pub(super) fn lt_broadcast(

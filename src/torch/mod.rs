@@ -17,6 +17,7 @@ mod linear_loss;
 mod nccl;
 pub mod ops;
 mod pickle;
+mod profile;
 mod recompute;
 mod reducer;
 mod runtime;
@@ -36,6 +37,7 @@ pub use linear_loss::{
     DivergenceKind, LinearRows, TeacherRows, linear_divergence, linear_log_probs,
 };
 pub use pickle::write_pickled;
+pub use profile::{Spent, profile};
 pub use recompute::{Randomness, recompute};
 pub use reducer::{Reducer, ReducerTimes};
 pub use runtime::{

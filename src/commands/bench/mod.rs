@@ -1,5 +1,7 @@
 //! `llama-train bench`: steady-state training speed of a configuration on random tokens, through the same loop.
 
+mod profile;
+
 use super::{Output, fit, shape};
 use crate::checkpoint::Moments;
 use crate::config::{CheckpointConfig, Config, DeviceChoice, GenerateConfig, ModelConfig};
@@ -25,7 +27,12 @@ pub struct Request {
     pub steps: u64,
     /// Steps before them that are not.
     pub warmup: u64,
+    /// Steps after them in which it is measured what takes the time.
+    pub profiled: u64,
 }
+
+/// As many steps as `--profile` looks at.
+pub const PROFILED: u64 = 3;
 
 /// Trains on random tokens and reports the timed steps.
 ///
@@ -50,8 +57,10 @@ pub fn run(request: &Request) -> Result<Output> {
     let stopped = trainer.run()?.stopped;
     let mut output = report(&timings, request, &trainer.speed, tokens_per_step);
     output.json["baseline_memory_bytes"] = json!(baseline);
-    if let Stopped::Signal(signal) = stopped {
-        output.exit_code = signal.exit_code();
+    match stopped {
+        Stopped::Signal(signal) => output.exit_code = signal.exit_code(),
+        _ if request.profiled > 0 => profile::add(&mut output, &mut trainer, request.profiled)?,
+        _ => {}
     }
     Ok(output)
 }
