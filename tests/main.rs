@@ -30,6 +30,7 @@ mod optimizer;
 mod original_checkpoints;
 mod original_env;
 mod plan;
+mod planted_faults;
 mod prepare;
 mod readme;
 mod recomputation;

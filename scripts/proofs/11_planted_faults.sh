@@ -10,9 +10,9 @@ plant each_rank_holds src/optim/adamw.rs 's/groups: with_state(groups, partition
   "every rank keeps all moments"
 plant sharded::a_resume src/optim/state.rs 's/narrow(0, \*first, tensor.numel() as i64)/narrow(0, 0, tensor.numel() as i64)/' \
   "a resumed rank takes another's moments"
-plant weights_in_bf16 src/optim/split_float.rs 's/remainder.shallow_clone().copy_(&(bits - high_bits(&high)));/let _ = (bits, remainder.shallow_clone().zero_());/' \
+plant weights_in_bf16 src/torch/native/ops/split_adamw.cpp 's/remainders\[i\] = .*;/remainders[i] = 0;/' \
   "what is missing to fp32 is thrown away"
-plant host_reads src/train/step.rs 's/let lr = self.schedule.lr(self.state.step);/let _ = clipped.norm.double_value(\&[]); let lr = self.schedule.lr(self.state.step);/' \
+plant host_reads src/train/step.rs 's/self.optimizer.step(&inputs.lr/let _ = clipped.norm.double_value(\&[]); self.optimizer.step(\&inputs.lr/' \
   "the step reads the gradient's norm"
 plant adapters_drop_what_they_read src/torch/native/ops/linear.cpp 's/dropout.in_place(passed);//' \
   "an adapter's gradient passes through what it did not see"
@@ -20,4 +20,6 @@ plant gradients_are_the_mean src/dist/grad_reducer.rs 's/self.0.is_some() \&\& m
   "micro-batches add up beside the buckets"
 plant the_first_step_adds src/torch/native/reducer.cpp 's/reducer->push_rebuilt_params_for_all_indices();//' \
   "the buckets are filled again after the first step"
+plant three_ranks src/train/step.rs 's/false => self.optimizer.reset_grads()?,/false => {}/' \
+  "a resumed rank's first step adds to the gradients that the reducer has made"
 planted

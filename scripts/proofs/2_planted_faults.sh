@@ -4,16 +4,16 @@
 
 plant layers::the_laws_hold src/data/loader.rs '/^use super/a use crate::train::BatchPlan as _;' \
   "the data room uses the training loop"
-plant model_parity::logits src/model/rope.rs 's/a \* &self.cos - b/a * \&self.cos + b/' \
+plant model_parity::logits src/torch/native/ops/rotate.cpp 's/a \* cos\[j\] - b/a * cos[j] + b/' \
   "the rotation turns the wrong way"
 plant training::twenty_steps src/optim/schedule.rs 's/self.max_lr \* (step + 1)/self.max_lr * step/' \
   "warm-up begins one step late"
 plant training::a_killed_run_resumes src/checkpoint/resume.rs 's/moments == Moments::Restore/moments == Moments::Reset/' \
   "a resume forgets the moments"
-plant training::a_killed_run_over_shuffled src/train/trainer.rs 's/self.state.train_loader = self.loader.state();//' \
+plant training::a_killed_run_over_shuffled src/train/step.rs 's/self.state.train_loader = state;/let _ = state;/' \
   "a resume begins the data again"
 plant bad_input::a_damaged src/checkpoint/layout.rs 's/check_file(&dir.join(name), expected)?;/let _ = (name, expected);/' \
   "damage to a checkpoint is not looked for"
-plant optimizer::a_step_without src/torch/native/optim.cpp 's/, \*found_inf);$/, {});/' \
+plant optimizer::a_step_without src/torch/native/optim.cpp 's/, \*step->found_inf);$/, {});/' \
   "a non-finite step is applied"
 planted

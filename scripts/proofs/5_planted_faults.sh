@@ -4,7 +4,7 @@
 
 plant adapters::merged src/weights/adapter.rs 's/ \* self.options.scale();/;/' \
   "a merged adapter is not scaled"
-plant eval::an_adapter src/model/lora.rs 's/ \* self.scale$//' \
+plant eval::an_adapter src/model/lora.rs 's/scale: self.scale,/scale: 1.0,/' \
   "an adapter beside its matrix is not scaled"
 plant original_checkpoints::the_adapter src/weights/original.rs 's/unpaired(&matrix, tensor, config)/tensor/' \
   "the original's B stays in its own rotary layout"
@@ -18,7 +18,7 @@ plant hostile_files::an_index src/weights/fill.rs 's/if !self.missing.contains(n
   "a tensor that is there twice is taken twice"
 plant hostile_files::a_configuration src/weights/mod.rs 's|described / 2 <= stored|described > 0|' \
   "memory is taken for what the files do not hold"
-plant hostile_files::safetensors src/weights/safetensors.rs 's/    refuse_duplicates(&file.*$//' \
+plant hostile_files::safetensors src/weights/safetensors/mod.rs 's/    refuse_duplicates(&file.*$//' \
   "two entries of one name are one"
 plant distributed::any_number src/eval/perplexity.rs 's/group.rank() \* rows.batch_size/0/' \
   "every rank scores the first batch"

@@ -2,7 +2,7 @@
 # Each fault planted in tuning and its kernels makes the test fail that guards against it
 . scripts/planted_faults.sh
 
-plant sft::a_packed src/model/attention.rs 's/split_with_sizes(lengths, 2)/split_with_sizes(\&[lengths.iter().sum::<i64>()], 2)/' \
+plant sft::a_packed src/torch/ops/composed.rs 's/split_with_sizes(&spans.lengths, 2)/split_with_sizes(\&[spans.lengths.iter().sum::<i64>()], 2)/' \
   "packed conversations see each other"
 plant sft::the_loss src/data/instruct_dataset.rs 's/zip(&mask\[1..\])/zip(\&mask[..])/' \
   "the mask is one token late"

@@ -6,7 +6,7 @@ plant dpo::references::a_resumed src/commands/reference.rs 's/PathBuf::from(&rec
   "a resumed run takes its own checkpoint for the reference, as the original project did"
 plant dpo::references::a_reference_that src/commands/second_model.rs 's/recorded.fingerprint != fingerprint/recorded.model.is_empty()/' \
   "another model is taken for the reference of a resumed run"
-plant dpo::references::adapters src/model/linear.rs 's/pass == Pass::Base || //' \
+plant dpo::references::adapters src/model/linear.rs 's/if pass != Pass::Base =>/if pass != Pass::Base || true =>/' \
   "the model below adapters is asked with them"
 plant dpo::losses src/data/preference_batch.rs 's/prompt.len().saturating_sub(1)/prompt.len()/' \
   "an answer's first token is not scored"

@@ -65,11 +65,7 @@ pub fn check_kind(dir: &Path, data: &PreparedFolder, kind: Kind) -> Result<()> {
         Kind::Instruct => " (distill: distill.on=\"instruct\")",
         Kind::Preference => "",
     };
-    let wanted = match kind {
-        Kind::Pretrain => "pretrain",
-        Kind::Instruct => "instruct",
-        Kind::Preference => "preference",
-    };
+    let wanted = kind.name();
     Err(bad_request!(
         "{}: holds {what}; train on it with `llama-train {verb}`{on}, or prepare other data with `llama-train prep-data \
          {wanted}`",

@@ -29,6 +29,18 @@ pub enum Kind {
     Preference,
 }
 
+impl Kind {
+    /// As manifests and `prep-data` have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pretrain => "pretrain",
+            Self::Instruct => "instruct",
+            Self::Preference => "preference",
+        }
+    }
+}
+
 /// A finished prepared folder. It is written last: a folder with a manifest is complete.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {

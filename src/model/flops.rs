@@ -43,6 +43,12 @@ pub fn flops_per_token_adapted(config: &ModelConfig, adapters: u64, seq_len: u64
     frozen + 6.0 * adapters as f64 + attention(config, seq_len)
 }
 
+/// The same of a model that is only asked: forward alone, a third of it.
+#[must_use]
+pub fn flops_per_token_asked(config: &ModelConfig, seq_len: u64) -> f64 {
+    flops_per_token(config, seq_len) / 3.0
+}
+
 /// `6·L·d·s`.
 fn attention(config: &ModelConfig, seq_len: u64) -> f64 {
     let width = config.n_layers * config.n_heads * config.head_dim;

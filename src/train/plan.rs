@@ -75,7 +75,7 @@ impl RunPlan {
         Self {
             parameters_beside: model.map_or(0, flops::parameters),
             flops_per_token_beside: model.map_or(0.0, |model| {
-                flops::flops_per_token(model, self.seq_len) / 3.0
+                flops::flops_per_token_asked(model, self.seq_len)
             }),
             ..self
         }
@@ -151,7 +151,7 @@ impl RunPlan {
             short(total),
             short(budget),
             100.0 * total as f64 / budget.max(1) as f64,
-            self.flops_per_token * total as f64
+            (self.flops_per_token + self.flops_per_token_beside) * total as f64
         )
     }
 }

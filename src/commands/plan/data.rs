@@ -68,11 +68,7 @@ impl PreparedData {
 
 /// What keeps an epoch's length from being known, in words.
 pub(super) fn missing(config: &Config, verb: TrainingVerb) -> String {
-    let prepare = match verb.kind(config) {
-        Kind::Pretrain => "pretrain",
-        Kind::Instruct => "instruct",
-        Kind::Preference => "preference",
-    };
+    let prepare = verb.kind(config).name();
     let (what, out) = match pretrain::folder(config) {
         None => ("data.path is not set".to_owned(), "FOLDER".to_owned()),
         Some(dir) => {

@@ -31,7 +31,7 @@ impl Cost {
                 "(4N + 6A + 6Lds) x tokens/s / peak, A in adapters",
             ),
         };
-        let asked = asked.map_or(0.0, |model| flops::flops_per_token(model, seq_len) / 3.0);
+        let asked = asked.map_or(0.0, |model| flops::flops_per_token_asked(model, seq_len));
         Self {
             flops_per_token: own + asked,
             formula,
