@@ -14,13 +14,18 @@ fn look(proof: &Path) -> (bool, String) {
         .output()
         .unwrap();
     let said = [looked.stdout, looked.stderr].concat();
-    (looked.status.success(), String::from_utf8_lossy(&said).into_owned())
+    (
+        looked.status.success(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
 }
 
 #[test]
 fn each_planted_fault_has_its_place() {
     let proofs = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/proofs");
-    let all = fs::read_dir(proofs).unwrap().map(|entry| entry.unwrap().path());
+    let all = fs::read_dir(proofs)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let plants = |path: &PathBuf| path.to_string_lossy().ends_with("_faults.sh");
     let plants: Vec<_> = all.filter(plants).collect();
     assert!(plants.len() >= 8);
@@ -37,5 +42,8 @@ fn one_without_a_place_is_told() {
     let text = ". scripts/planted_faults.sh\nplant a src/main.rs 's/no such line//' \"nothing\"\nplanted\n";
     fs::write(&proof, text).unwrap();
     let (holds, said) = look(&proof);
-    assert!(!holds && said.contains("NOT PLANTED in src/main.rs: nothing"), "{said}");
+    assert!(
+        !holds && said.contains("NOT PLANTED in src/main.rs: nothing"),
+        "{said}"
+    );
 }
