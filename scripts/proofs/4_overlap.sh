@@ -6,7 +6,7 @@ python3 "$scripts/proofs/overlap.py" "$LLAMA_TRAIN"
 # The plant: no micro-batch is reduced by the engine; the gradients are summed after the loop.
 git clone --quiet "$scripts/.." planted
 cd planted
-sed -i 's|let place = if index == last {|let place = if index > last {|
+sed -i 's|let place = match index == last {|let place = match index > last {|
 s|^        self.reducer.check()?;|        for mut grad in self.optimizer.gradients()? { self.group.all_reduce_sum(\&mut grad)?; grad /= self.group.world_size() as f64; }|' \
   src/train/step.rs
 git diff --quiet && { echo "the plant found no place"; exit 1; }
