@@ -7,8 +7,17 @@ use anyhow::{Result, anyhow};
 pub const HAS_CUDA_PART: bool = cfg!(cuda_part);
 
 /// The library of `native/cuda`; an error says why there is none.
-pub(super) fn cuda_part() -> Result<Library, String> {
+fn cuda_part() -> Result<Library, String> {
     part::library()
+}
+
+/// What `find` takes from it; an error says that `what` cannot be used, why, and the remedy.
+pub(super) fn from_cuda_part<T>(
+    what: &str,
+    find: impl FnOnce(Library) -> Result<T, String>,
+) -> Result<T> {
+    let found = cuda_part().and_then(find);
+    found.map_err(|reason| anyhow!("{what} cannot be used: {reason}; {NEEDED}"))
 }
 
 /// Opens the CUDA part without using it.
@@ -21,7 +30,7 @@ pub fn open_cuda_part() -> Result<()> {
 }
 
 /// What would help where it cannot be opened.
-pub(super) const NEEDED: &str = "it takes a torch with CUDA, the one that this binary was built with (or train on CPUs \
+const NEEDED: &str = "it takes a torch with CUDA, the one that this binary was built with (or train on CPUs \
                                  with run.device = \"cpu\")";
 
 #[cfg(not(cuda_part))]

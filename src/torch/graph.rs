@@ -1,10 +1,9 @@
 //! Work of a GPU that is launched as a whole: CUDA graphs.
 
-use super::cuda_part::{NEEDED, cuda_part};
+use super::cuda_part::from_cuda_part;
 use super::ffi::Message;
-use super::library::Library;
 use super::{catch, check};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
@@ -25,7 +24,7 @@ pub(super) struct EntryPoints {
 }
 
 pub(super) fn entry_points() -> Result<EntryPoints> {
-    let find = |part: Library| {
+    from_cuda_part("CUDA graphs", |part| {
         // SAFETY: `native/cuda/graph.cpp` defines them with these types.
         unsafe {
             Ok(EntryPoints {
@@ -35,9 +34,7 @@ pub(super) fn entry_points() -> Result<EntryPoints> {
                 free: part.function(c"lt_graph_free")?,
             })
         }
-    };
-    let found = cuda_part().and_then(find);
-    found.map_err(|reason| anyhow!("CUDA graphs cannot be used: {reason}; {NEEDED}"))
+    })
 }
 
 impl Graph {

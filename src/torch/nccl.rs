@@ -1,8 +1,8 @@
 //! NCCL, which is in the CUDA part.
 
-use super::cuda_part::{NEEDED, cuda_part};
+use super::cuda_part::from_cuda_part;
 use super::ffi::NewNccl;
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
 /// What makes torch's NCCL backend.
 ///
@@ -10,6 +10,5 @@ use anyhow::{Result, anyhow};
 /// When the binary was built without a CUDA part, or this libtorch is not the one it was built for.
 pub(super) fn constructor() -> Result<NewNccl> {
     // SAFETY: `nccl.cpp` defines it with this type.
-    let found = cuda_part().and_then(|part| unsafe { part.function(c"lt_new_nccl") });
-    found.map_err(|reason| anyhow!("NCCL cannot be used: {reason}; {NEEDED}"))
+    from_cuda_part("NCCL", |part| unsafe { part.function(c"lt_new_nccl") })
 }

@@ -1,10 +1,9 @@
 //! How numbers get to a device and back.
 
-use super::cuda_part::{NEEDED, cuda_part};
+use super::cuda_part::from_cuda_part;
 use super::ffi::{Message, TensorList};
-use super::library::Library;
 use super::{check, pointers};
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use tch::{Device, Tensor};
@@ -37,7 +36,7 @@ pub(super) struct EntryPoints {
 }
 
 pub(super) fn entry_points() -> Result<EntryPoints> {
-    let find = |part: Library| {
+    from_cuda_part("copies beside the GPU's work", |part| {
         // SAFETY: `native/cuda/transfers.cpp` defines them with these types.
         unsafe {
             Ok(EntryPoints {
@@ -50,9 +49,7 @@ pub(super) fn entry_points() -> Result<EntryPoints> {
                 free_event: part.function(c"lt_event_free")?,
             })
         }
-    };
-    let found = cuda_part().and_then(find);
-    found.map_err(|reason| anyhow!("copies beside the GPU's work: {reason}; {NEEDED}"))
+    })
 }
 
 impl Transfers {

@@ -6,7 +6,7 @@ mod nvrtc;
 
 pub use cubin::{compile, compiler};
 
-use super::cuda_part::{NEEDED, cuda_part};
+use super::cuda_part::from_cuda_part;
 use super::ffi::{Launch, Message};
 use super::library::Library;
 use super::{check, ffi};
@@ -148,7 +148,7 @@ pub(super) struct EntryPoints {
 }
 
 pub(super) fn entry_points() -> Result<EntryPoints> {
-    let find = |part: Library| {
+    from_cuda_part("the CUDA kernels", |part| {
         // SAFETY: `native/cuda/kernels.cpp` defines them with these types.
         unsafe {
             Ok(EntryPoints {
@@ -157,9 +157,7 @@ pub(super) fn entry_points() -> Result<EntryPoints> {
                 launch: part.function(c"lt_launch_kernel")?,
             })
         }
-    };
-    let found = cuda_part().and_then(find);
-    found.map_err(|reason| anyhow!("the CUDA kernels cannot be used: {reason}; {NEEDED}"))
+    })
 }
 
 fn load(index: usize) -> Result<()> {
