@@ -44,7 +44,8 @@ fn an_adapter_comes_out_as_it_went_in() {
     let (base, adapter) = paths();
     let dir = tempfile::tempdir().unwrap();
     let over = ["--checkpoint", &base, "--adapter", &adapter];
-    export(dir.path(), &[&over[..], &["--out", "out"]].concat()).success();
+    let outcome = export(dir.path(), &[&over[..], &["--out", "out"]].concat()).success();
+    assert!(!stderr_of(&outcome).contains("PEFT"));
     let out = dir.path().join("out");
     let weights = |dir: &Path| dir.join("adapter_model.safetensors");
     assert_same_tensors(&weights(&out), &weights(Path::new(&adapter)));

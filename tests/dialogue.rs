@@ -52,6 +52,25 @@ fn chat_puts_the_prompt_as_a_message() {
     assert_eq!(said["completions"][0]["text"], text);
 }
 
+#[test]
+fn a_prompt_comes_from_standard_input() {
+    let text = |command: &mut assert_cmd::Command| {
+        let outcome = command.arg("--json").assert().success();
+        let said: Value = serde_json::from_slice(&outcome.get_output().stdout).unwrap();
+        said["completions"].clone()
+    };
+    let given = ["--prompt", "one\n two", "--prompt", "three"];
+    let piped = ["--prompt", "-", "--prompt", "three"];
+    let mut reads = generate_command(&piped);
+    assert_eq!(
+        text(reads.write_stdin("one\n two\n")),
+        text(&mut generate_command(&given))
+    );
+    let refused = generate_command(&piped).write_stdin(*b"\xff").assert();
+    let refused = refused.code(2).stdout("").get_output().stderr.clone();
+    assert!(String::from_utf8_lossy(&refused).contains("--prompt -: standard input"));
+}
+
 /// Whatever of it was read before, the answer is that to the whole conversation.
 #[test]
 fn a_dialogue_answers_as_if_it_read_everything_again() {

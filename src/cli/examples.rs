@@ -84,6 +84,8 @@ pub(super) const GENERATE: &str = "\
 Examples:
   llama-train generate --checkpoint runs/quickstart/checkpoints/best \\
     --prompt 'def ' --max-new-tokens 100
+  llama-train generate --checkpoint runs/quickstart/checkpoints/best \\
+    --prompt - < start-of-a-file.py
   llama-train generate --checkpoint runs/chat/checkpoints/best --interactive
   llama-train generate --checkpoint hf://org/name --prompt 'Call me' \\
     --temperature 0 --json";

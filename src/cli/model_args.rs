@@ -1,8 +1,14 @@
 //! The flags of the verbs that use a model as it is.
 
 use super::args::Common;
+use crate::bad_request;
+use anyhow::Result;
 use clap::Args;
+use std::io;
 use std::path::PathBuf;
+
+/// The prompt that stands for standard input.
+const PIPED: &str = "-";
 
 /// Which model is used.
 #[derive(Debug, Args)]
@@ -21,7 +27,7 @@ pub(super) struct Generate {
     pub(super) common: Common,
     #[command(flatten)]
     pub(super) model: Model,
-    /// Text to continue; may be given several times
+    /// Text to continue, or - for that of standard input; may be given several times
     #[arg(long, value_name = "TEXT")]
     pub(super) prompt: Vec<String>,
     /// Prompts are messages to answer, in the tokenizer's chat format; sft.system_prompt goes before
@@ -51,6 +57,25 @@ pub(super) struct Generate {
     /// Seed of the sampling
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
+}
+
+impl Generate {
+    /// The prompts; the text of standard input, without the newline at its end, for each that is `-`.
+    ///
+    /// # Errors
+    /// A bad request when it is not UTF-8.
+    pub(super) fn prompts(&self) -> Result<Vec<String>> {
+        let mut prompts = self.prompt.clone();
+        if prompts.iter().any(|prompt| prompt == PIPED) {
+            let piped = io::read_to_string(io::stdin())
+                .map_err(|error| bad_request!("--prompt -: standard input: {error}"))?;
+            let piped = piped.trim_end_matches(['\r', '\n']);
+            for prompt in prompts.iter_mut().filter(|prompt| *prompt == PIPED) {
+                piped.clone_into(prompt);
+            }
+        }
+        Ok(prompts)
+    }
 }
 
 #[derive(Debug, Args)]

@@ -98,7 +98,7 @@ impl Training {
 impl Generate {
     pub(super) fn run(&self) -> Result<Output> {
         let mut flags = Assignments::default();
-        flags.list("--prompt", "generate.prompts", &self.prompt);
+        flags.list("--prompt", "generate.prompts", &self.prompts()?);
         flags.value(
             "--max-new-tokens",
             "generate.max_new_tokens",

@@ -64,7 +64,10 @@ pub fn run(request: &Request) -> Result<Output> {
     };
     let tokenizer = pretrained.tokenizer(request.tokenizer.as_deref());
     match (pretrained.adapter(), request.lora) {
-        (Some(adapter), Lora::Alone) => write_adapter(request, pretrained.base_name(), adapter)?,
+        (Some(adapter), Lora::Alone) => {
+            write_adapter(request, pretrained.base_name(), adapter)?;
+            tell_base(&pretrained);
+        }
         (None, Lora::Merged) => {
             return Err(bad_request!(
                 "--merge-lora: {} has no adapter; name one with --adapter",
@@ -119,6 +122,17 @@ fn write_adapter(request: &Request, base: &str, adapter: &Adapter) -> Result<()>
     }
     create_dir_all(&request.out)?;
     peft::save(&request.out, adapter, base)
+}
+
+/// Others find the model that the adapter names only as a Hugging Face folder.
+fn tell_base(pretrained: &Pretrained) {
+    if !pretrained.has_hub_base() {
+        log::warn!(
+            "the adapter is written alone, and PEFT cannot open the model it names, {}: --merge-lora writes both as one \
+             Hugging Face folder",
+            pretrained.base_name()
+        );
+    }
 }
 
 fn output(out: &Path, kind: Kind) -> Output {

@@ -10,7 +10,7 @@ use crate::dist::Rendezvous;
 use crate::generate::tokens_needed;
 use crate::hub;
 use crate::tokenizer::{self, PromptStyle, Tokenizer};
-use crate::train::{BatchPlan, Parts, RunFolder, RunPlan, Start};
+use crate::train::{BatchPlan, Parts, RunFolder, Start};
 use crate::weights::Pretrained;
 use crate::weights::hf::SpecialTokens;
 use anyhow::Result;
@@ -91,7 +91,9 @@ impl FoundModel {
             prompts,
         } = self;
         Parts {
-            plan: RunPlan::new(&shape, &batch, train.len(), request.config.train.max_steps),
+            plan: request
+                .verb
+                .plan(&request.config, &shape, &batch, train.len()),
             model: shape,
             init_from: init_from(&request.config),
             base: source.as_ref().map(|source| source.base_name().to_owned()),

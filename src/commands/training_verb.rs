@@ -1,9 +1,9 @@
 //! The verbs that train.
 
 use super::{dpo, sft};
-use crate::config::{Config, DistillOn};
+use crate::config::{Config, DistillOn, ModelConfig};
 use crate::data::manifest::Kind;
-use crate::train::BatchPlan;
+use crate::train::{BatchPlan, RunPlan};
 use anyhow::Result;
 
 /// A way to train.
@@ -43,6 +43,22 @@ impl TrainingVerb {
             }
             (None, config) if config.train.total_batch_examples.is_some() => Self::Sft,
             _ => Self::Pretrain,
+        }
+    }
+
+    /// The lengths of a run over `rows`.
+    pub(super) fn plan(
+        self,
+        config: &Config,
+        model: &ModelConfig,
+        batch: &BatchPlan,
+        rows: u64,
+    ) -> RunPlan {
+        let plan = RunPlan::new(model, batch, rows, config.train.max_steps);
+        let is_begun = config.model.init_from.is_some() || config.lora.enabled;
+        match self {
+            Self::Pretrain if !is_begun => plan.from_nothing(),
+            _ => plan,
         }
     }
 

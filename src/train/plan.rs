@@ -16,10 +16,10 @@ pub struct RunPlan {
     pub parameters: u64,
     /// Weights of a second model that is held beside it, forward only: a teacher or a reference.
     pub parameters_beside: u64,
-    /// Forward and backward: `6·N + 6·L·d·s`.
+    /// Tokens at which compute is spent best on a model of this size, where it is trained from nothing.
+    pub budget_tokens: Option<u64>,
+    /// Forward and backward: `6·N + 6·L·d·s`, as MFU counts them.
     pub flops_per_token: f64,
-    /// Of the second model: `(6·N + 6·L·d·s) / 3`, as it goes forward only.
-    pub flops_per_token_beside: f64,
     /// Windows of the training split: rows, or pairs; 0 where it is still to be prepared.
     pub windows: u64,
     /// Tokens in them, at most.
@@ -53,7 +53,7 @@ impl RunPlan {
         Self {
             parameters: flops::parameters(model),
             parameters_beside: 0,
-            flops_per_token_beside: 0.0,
+            budget_tokens: None,
             flops_per_token: flops::flops_per_token(model, batch.seq_len),
             windows,
             data_tokens: windows * batch.tokens_per_row(),
@@ -74,9 +74,15 @@ impl RunPlan {
     pub fn beside(self, model: Option<&ModelConfig>) -> Self {
         Self {
             parameters_beside: model.map_or(0, flops::parameters),
-            flops_per_token_beside: model.map_or(0.0, |model| {
-                flops::flops_per_token_asked(model, self.seq_len)
-            }),
+            ..self
+        }
+    }
+
+    /// The same where the model is trained from nothing.
+    #[must_use]
+    pub fn from_nothing(self) -> Self {
+        Self {
+            budget_tokens: Some(self.parameters * TOKENS_PER_PARAMETER),
             ..self
         }
     }
@@ -144,14 +150,15 @@ impl RunPlan {
         if self.data_tokens > 0 {
             write!(f, ", {:.2} epochs", total as f64 / self.data_tokens as f64)?;
         }
-        let budget = self.parameters * TOKENS_PER_PARAMETER;
+        let Some(budget) = self.budget_tokens else {
+            return Ok(());
+        };
         write!(
             f,
-            "\nbudget  {} of the {} tokens that {TOKENS_PER_PARAMETER} per parameter would be ({:.0} %); {:.2e} FLOPs in all",
+            "\nbudget  {} of the {} tokens that {TOKENS_PER_PARAMETER} per parameter would be ({:.0} %)",
             short(total),
             short(budget),
             100.0 * total as f64 / budget.max(1) as f64,
-            (self.flops_per_token + self.flops_per_token_beside) * total as f64
         )
     }
 }

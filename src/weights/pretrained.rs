@@ -104,6 +104,12 @@ impl Pretrained {
         &self.base.name
     }
 
+    /// Whether the model below is a Hugging Face folder, which others open as it is.
+    #[must_use]
+    pub fn has_hub_base(&self) -> bool {
+        matches!(Form::of(&self.base.path), Form::HuggingFace)
+    }
+
     /// What stands over it, if anything does.
     #[must_use]
     pub fn adapter(&self) -> Option<&Adapter> {

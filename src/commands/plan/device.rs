@@ -33,6 +33,14 @@ impl Device {
         }
     }
 
+    /// As torch has it.
+    pub(super) fn of_torch(self) -> tch::Device {
+        match self {
+            Self::Cpu => tch::Device::Cpu,
+            Self::Gpu | Self::Card(_) => tch::Device::Cuda(0),
+        }
+    }
+
     pub(super) fn card(self) -> Option<&'static Card> {
         match self {
             Self::Card(card) => Some(card),

@@ -66,6 +66,8 @@ pub(super) struct Estimate {
     peak_flops: Option<f64>,
     /// Of one token of a step.
     flops_per_token: f64,
+    /// Of the run, where its length is known.
+    total_flops: Option<f64>,
     tokens_per_second: Option<f64>,
     hours: Option<f64>,
     #[serde(skip)]
@@ -91,6 +93,7 @@ impl Estimate {
             mfu: peak.reached,
             peak_flops,
             flops_per_token,
+            total_flops: total.map(|tokens| flops_per_token * tokens as f64),
             tokens_per_second,
             hours,
             device: peak.card.map(|card| card.name),
@@ -102,6 +105,13 @@ impl Estimate {
 
 impl fmt::Display for Estimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(flops) = self.total_flops {
+            write!(
+                f,
+                "\ncompute {flops:.2e} FLOPs, {:.2e} a token",
+                self.flops_per_token
+            )?;
+        }
         let (Some(device), Some(speed)) = (self.device, self.tokens_per_second) else {
             return Ok(());
         };

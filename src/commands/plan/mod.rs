@@ -55,7 +55,7 @@ pub fn run(request: &Request) -> Result<Output> {
     let batch = verb.batch(config, world_size)?;
     let rows = data.map(|data| data.rows(config, verb, &models.trained));
     let rows = rows.transpose()?.unwrap_or(0);
-    let plan = RunPlan::new(&models.trained, &batch, rows, config.train.max_steps);
+    let plan = verb.plan(config, &models.trained, &batch, rows);
     let plan = plan.beside(models.second.as_ref());
     let device = request
         .device

@@ -3,11 +3,11 @@
 use super::Device;
 use super::models::Models;
 use crate::commands::TrainingVerb;
-use crate::config::{Config, DistillOn, ModelConfig, Precision, Recompute, Weights};
+use crate::config::{Config, DistillOn, ModelConfig, Recompute, Weights};
 use crate::loss::memory::Scoring;
 use crate::model::LoraOptions;
 use crate::model::memory::{Footprint, Operations, RowKind};
-use crate::train::{Accumulation, BatchPlan, Workload};
+use crate::train::{Accumulation, BatchPlan, Workload, compute_kind};
 use tch::Kind;
 
 /// A rank's step of `config`, trained by `verb` on `device`.
@@ -46,7 +46,7 @@ fn footprint(config: &Config, verb: TrainingVerb, device: Device, shape: ModelCo
     Footprint {
         config: shape,
         lora: LoraOptions::of(&config.lora),
-        compute: compute(config.train.precision, device),
+        compute: compute_kind(config.train.precision, device.of_torch()),
         trained: match config.train.weights {
             Weights::Fp32 => Kind::Float,
             Weights::Bf16 => Kind::BFloat16,
@@ -69,14 +69,6 @@ fn rows(config: &Config, verb: TrainingVerb) -> RowKind {
     match conversations && config.sft.packing {
         true => RowKind::Packed,
         false => RowKind::Whole,
-    }
-}
-
-/// As `train::compute_kind`, without a device.
-fn compute(precision: Precision, device: Device) -> Kind {
-    match (precision, device) {
-        (Precision::Fp32, _) | (Precision::Auto, Device::Cpu) => Kind::Float,
-        (Precision::Bf16 | Precision::Fp8 | Precision::Auto, _) => Kind::BFloat16,
     }
 }
 
