@@ -125,7 +125,7 @@ fn requests_that_cannot_be_are_refused_before_anything_is_made() {
                 vec!["--resume".into(), "/no/checkpoint".into()],
             ]
             .concat(),
-            &["there is no such checkpoint folder"],
+            &["there is no checkpoint of a run in it; name one, such as"],
         ),
         (
             ["pretrain", "--config", "none.toml"]

@@ -14,6 +14,7 @@ mod dialogue;
 mod distill;
 mod distributed;
 mod dpo;
+mod endings;
 mod eval;
 mod fp8;
 mod fused_operations;

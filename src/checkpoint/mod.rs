@@ -18,8 +18,19 @@ use crate::model::LoraOptions;
 use crate::tokenizer::Tokenizer;
 use crate::weights::ModelRecord;
 use crate::weights::hf::SpecialTokens;
-use std::{fmt, path::PathBuf, rc::Rc, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::Arc,
+};
 use tch::Device;
+
+/// Whether a folder is a checkpoint of a run.
+#[must_use]
+pub fn is_in(dir: &Path) -> bool {
+    layout::is_complete(dir)
+}
 
 /// Which checkpoint a run continues from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Reading a checkpoint back.
 
-use super::{Checkpointer, Moments, ResumeFrom, generator_key, generators, layout};
+use super::layout::{self, Check};
+use super::{Checkpointer, Moments, ResumeFrom, generator_key, generators};
 use crate::dist;
 use crate::optim::AdamW;
 use crate::torch;
@@ -58,7 +59,7 @@ impl Checkpointer {
             let chosen = dist::broadcast_text(self.group.as_ref(), "")?;
             let dir = Some(PathBuf::from(chosen)).filter(|dir| !dir.as_os_str().is_empty());
             let restore = |dir: PathBuf| {
-                let state = self.restore(&dir, store, optimizer, moments)?;
+                let state = self.restore(&dir, Check::Sizes, store, (optimizer, moments))?;
                 Ok((dir, state))
             };
             return dir.map(restore).transpose();
@@ -82,7 +83,7 @@ impl Checkpointer {
         };
         let mut newest_error = None;
         for dir in candidates {
-            match self.restore(&dir, store, optimizer, moments) {
+            match self.restore(&dir, Check::Whole, store, (optimizer, moments)) {
                 Ok(state) => return Ok(Some((dir, state))),
                 Err(error) => {
                     log::warn!(
@@ -101,15 +102,17 @@ impl Checkpointer {
     fn restore<S: DeserializeOwned>(
         &self,
         dir: &Path,
+        check: Check,
         store: &nn::VarStore,
-        optimizer: &mut AdamW,
-        moments: Moments,
+        (optimizer, moments): (&mut AdamW, Moments),
     ) -> Result<S> {
-        let state = layout::open(dir)?;
+        let state = layout::open(dir, check)?;
         let any_scale = 1.0; // adapters of ours say their own
         Pretrained::open(dir, None, any_scale)?.fill(store)?;
-        if moments == Moments::Restore {
-            optimizer.load_state(safetensors::tensors(&dir.join(layout::OPTIMIZER))?)?;
+        let saved = safetensors::tensors(&dir.join(layout::OPTIMIZER))?;
+        match moments {
+            Moments::Restore => optimizer.load_state(saved)?,
+            Moments::Reset => optimizer.load_remainders(saved)?,
         }
         let saved_states = safetensors::read(&dir.join(layout::RNG))?;
         for (name, device) in generators(store.device()) {

@@ -32,7 +32,7 @@ impl Checkpointer {
         standing: Standing,
     ) -> Result<PathBuf> {
         let dir = layout::step_dir(&self.folder, step);
-        let temporary = self.folder.join(format!(".saving-{step:08}"));
+        let temporary = self.folder.join(format!("{}{step:08}", layout::SAVING));
         if let Err(error) = self.write(&temporary, store, optimizer, state) {
             if self.group.rank() == 0 {
                 let _ = fs::remove_dir_all(&temporary);
@@ -49,13 +49,25 @@ impl Checkpointer {
         if self.group.rank() != 0 {
             return Ok(dir);
         }
-        if dir.exists() {
-            fs::remove_dir_all(&dir)?;
-        }
-        fs::rename(&temporary, &dir)
-            .with_context(|| format!("{}: cannot rename into place", dir.display()))?;
+        self.take_place(&temporary, &dir, step)?;
         self.publish(&dir, step, standing)?;
         Ok(dir)
+    }
+
+    /// Gives the folder its name; one that had it before, of a course that was given up, goes.
+    fn take_place(&self, temporary: &Path, dir: &Path, step: u64) -> Result<()> {
+        let rename = |from: &Path, to: &Path| {
+            fs::rename(from, to).with_context(|| format!("{}: cannot rename it", from.display()))
+        };
+        let replaced = self.folder.join(format!("{}{step:08}", layout::REPLACED));
+        if dir.exists() {
+            rename(dir, &replaced)?;
+        }
+        rename(temporary, dir)?;
+        if replaced.exists() {
+            delete(&replaced);
+        }
+        Ok(())
     }
 
     /// Fills a folder: the large files by all ranks, the rest by rank 0.
@@ -91,9 +103,9 @@ impl Checkpointer {
 
     /// A folder with what is small and not about the model.
     fn begin(&self, dir: &Path, generators: &[(String, Tensor)]) -> Result<()> {
-        if dir.exists() {
-            fs::remove_dir_all(dir)?; // left by a process that was killed
-        }
+        layout::unfinished(&self.folder)
+            .iter()
+            .for_each(|left| delete(left));
         create_dir_all(dir)?;
         if let Some(tokenizer) = &self.identity.tokenizer {
             tokenizer.write_to(dir)?;
@@ -163,11 +175,40 @@ impl Checkpointer {
         };
         let steps = layout::steps(&self.folder)?;
         for step in self.retention.superseded(&steps, saved, best) {
-            let dir = layout::step_dir(&self.folder, step);
-            fs::remove_dir_all(&dir)
-                .with_context(|| format!("{}: cannot delete the old checkpoint", dir.display()))?;
+            delete(&layout::step_dir(&self.folder, step));
+            if layout::linked_step(&self.folder, layout::BEST) == Some(step) {
+                self.unlink_best();
+            }
         }
         Ok(())
+    }
+
+    /// Points `best` at the checkpoint of `step`, to which a run has gone back; without that there is no best one.
+    pub fn name_best(&self, step: u64) {
+        let is_named = layout::linked_step(&self.folder, layout::BEST) == Some(step);
+        if self.group.rank() != 0 || is_named {
+            return;
+        }
+        let dir = layout::step_dir(&self.folder, step);
+        match dir.exists() {
+            true => {
+                let name = Path::new(dir.file_name().unwrap_or_default());
+                let linked = replace_symlink(name, &self.folder.join(layout::BEST));
+                linked.unwrap_or_else(|error| log::warn!("{error:#}"));
+            }
+            false => self.unlink_best(),
+        }
+    }
+
+    fn unlink_best(&self) {
+        let _ = fs::remove_file(self.folder.join(layout::BEST)); // where there is none, all is well
+    }
+}
+
+/// What is old may stay where it cannot be deleted: the run does not end for that.
+fn delete(dir: &Path) {
+    if let Err(error) = fs::remove_dir_all(dir) {
+        log::warn!("{}: cannot delete what is old: {error}", dir.display());
     }
 }
 

@@ -1,5 +1,6 @@
 //! The model that a training verb finds before a device is touched: what it starts from, its tokenizer, its shape.
 
+use super::adapters;
 use super::fit::{self, Vocabulary};
 use super::training::{TrainingRequest, checkpoints};
 use crate::bad_request;
@@ -123,7 +124,7 @@ pub(super) fn init_from(config: &Config) -> Option<PathBuf> {
 /// none where `[model]` alone does.
 ///
 /// # Errors
-/// A bad request when the checkpoint asked for is missing, or there is nothing to adapt.
+/// A bad request when the checkpoint asked for is missing, there is nothing to adapt, or adapters of another kind.
 pub(super) fn source(
     request: &TrainingRequest,
     (folder, start): &(RunFolder, Start),
@@ -134,12 +135,19 @@ pub(super) fn source(
     let open = |path: &Path| Pretrained::open(path, None, config.lora.alpha);
     let readable = checkpoints.iter().find_map(|dir| open(dir).ok());
     match (readable, init_from(config)) {
-        (Some(checkpoint), _) => Ok(Some(checkpoint)),
-        (None, Some(path)) if request.dry_run => Pretrained::describe(&path).map(Some),
-        // One on the Hub is fetched by rank 0, and found by the others.
-        (None, Some(path)) => rendezvous
-            .rank_zero_first("weights", || open(&path))
-            .map(Some),
+        (Some(checkpoint), _) => {
+            adapters::check_resumed(config, &checkpoint)?;
+            Ok(Some(checkpoint))
+        }
+        (None, Some(path)) => {
+            let weights = match request.dry_run {
+                true => Pretrained::describe(&path)?,
+                // One on the Hub is fetched by rank 0, and found by the others.
+                false => rendezvous.rank_zero_first("weights", || open(&path))?,
+            };
+            adapters::check_trained(config, &weights)?;
+            Ok(Some(weights))
+        }
         (None, None) if config.lora.enabled => Err(bad_request!(
             "lora.enabled: name the model to adapt with --init-from (model.init_from)"
         )),

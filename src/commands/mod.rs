@@ -1,5 +1,6 @@
 //! One verb, one file.
 
+mod adapters;
 pub mod bench;
 pub mod benchmarks;
 mod converse;

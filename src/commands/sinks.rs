@@ -2,10 +2,11 @@
 
 use super::Output;
 use super::training::TrainingRequest;
-use super::wandb::Reporting;
+use super::wandb::{self, Reporting};
+use crate::config::Config;
 use crate::dist::LaunchEnv;
 use crate::metrics::{ConsoleSink, JsonlSink, MetricSink, SamplesSink};
-use crate::train::RunFolder;
+use crate::train::{RunFolder, RunPlan};
 use anyhow::Result;
 
 /// Where rank 0 reports to besides the run folder.
@@ -16,17 +17,20 @@ pub(super) fn reporting(request: &TrainingRequest, launch: &LaunchEnv) -> Result
     }
 }
 
-/// The run folder's files and the terminal, of a run that stands at `step`.
-pub(super) fn local(
+/// The run folder's files, the terminal, and W&B where it is asked for, of a run that stands at `step`.
+pub(super) fn open(
+    reporting: &Reporting,
     folder: &RunFolder,
     step: u64,
-    max_steps: u64,
+    (config, plan): (&Config, &RunPlan),
 ) -> Result<Vec<Box<dyn MetricSink>>> {
-    Ok(vec![
+    let mut sinks: Vec<Box<dyn MetricSink>> = vec![
         Box::new(JsonlSink::open(&folder.metrics(), step)?),
         Box::new(SamplesSink::open(&folder.samples(), step)?),
-        Box::new(ConsoleSink::new(step, max_steps)),
-    ])
+        Box::new(ConsoleSink::new(step, plan.max_steps)),
+    ];
+    sinks.extend(reporting.sink(folder.path(), step, wandb::describe(config, plan))?);
+    Ok(sinks)
 }
 
 /// A sink that cannot end well changes nothing about the run.

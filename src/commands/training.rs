@@ -1,16 +1,16 @@
 //! What the training verbs share: their request, what they look up before a device is touched, and their summary.
 
 use super::history::{self, End, Event, Start as Started};
-use super::{Output, TrainingVerb, benchmarks, course, plan, report, sinks, summary, wandb};
+use super::{Output, TrainingVerb, benchmarks, course, plan, report, sinks, summary};
 use crate::bad_request;
 use crate::checkpoint::{self, Moments, ResumeFrom};
 use crate::config::Config;
 use crate::data::Dataset;
-use crate::dist::{LaunchEnv, ProcessGroup, Rendezvous};
+use crate::dist::{self, LaunchEnv, ProcessGroup, Rendezvous};
 use crate::logging;
 use crate::objective::Objective;
 use crate::torch;
-use crate::train::{Parts, RunFolder, Start, Summary, prepare_device};
+use crate::train::{Parts, RunFolder, RunPlan, Speed, Start, Summary, prepare_device};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -58,10 +58,11 @@ pub fn checkpoints(folder: &RunFolder, start: &Start) -> Result<Vec<PathBuf>> {
     match start {
         Start::Fresh => Ok(Vec::new()),
         Start::Resume(ResumeFrom::Latest) => checkpoint::newest_first(&folder.checkpoints()),
-        Start::Resume(ResumeFrom::Path(dir)) if dir.is_dir() => Ok(vec![dir.clone()]),
+        Start::Resume(ResumeFrom::Path(dir)) if checkpoint::is_in(dir) => Ok(vec![dir.clone()]),
         Start::Resume(ResumeFrom::Path(dir)) => Err(bad_request!(
-            "--resume {}: there is no such checkpoint folder",
-            dir.display()
+            "--resume {}: there is no checkpoint of a run in it; name one, such as {}, or leave the folder out",
+            dir.display(),
+            folder.checkpoints().join("latest").display()
         )),
     }
 }
@@ -124,7 +125,7 @@ where
     let device = prepare_device(&parts.config.run, &parts.config.train, rendezvous.launch())?;
     let (folder, prompts) = (parts.folder.clone(), parts.prompts.clone());
     let (config, plan) = (parts.config.clone(), parts.plan.clone());
-    open_folder(&folder, &config, &rendezvous)?;
+    open_folder(&parts, &rendezvous)?;
     log::info!("{}", parts.plan);
     let group = rendezvous.group(device)?;
     let objective = torch::catch(|| objective(&parts, device, group.as_ref()))?;
@@ -132,15 +133,12 @@ where
     let periodic = benchmarks::periodic(&config.eval, benchmarks, device);
     trainer.evaluators.push(Box::new(periodic));
     if is_first {
-        let step = trainer.state.step;
-        trainer.sinks = sinks::local(&folder, step, plan.max_steps)?;
-        let sink = reporting.sink(folder.path(), step, wandb::describe(&config, &plan))?;
-        trainer.sinks.extend(sink);
+        trainer.sinks = sinks::open(&reporting, &folder, trainer.state.step, (&config, &plan))?;
     }
-    let trains = trainer.state.step < plan.max_steps; // else the run was finished before, and stays as it is
+    let trains = !trainer.is_finished();
     if is_first && trains {
-        let started = Started::here(trainer.state.step, device, trainer.speed.precision, &plan);
-        history::append(folder.path(), &Event::Start(started));
+        folder.record(&config.to_toml())?;
+        note_start(&folder, trainer.state.step, &trainer.speed, &plan);
     }
     let summary = trainer.run();
     let draw = || draw_page(folder.path(), trainer.state.step, &summary);
@@ -150,7 +148,17 @@ where
         summary::output(run, &prompts, state, &summary, page.as_deref())
     });
     sinks::finish(&mut trainer.sinks, &output);
+    if output.is_ok() {
+        wait_for_rank_zero(trainer.group.as_ref());
+    }
     output
+}
+
+/// torchrun ends every rank as soon as one exits with a signal's code: none does while rank 0 still tells what came of it.
+fn wait_for_rank_zero(group: &dyn ProcessGroup) {
+    if let Err(error) = dist::barrier(group) {
+        log::debug!("a rank ended before all was told: {error:#}");
+    }
 }
 
 /// The parts with the configuration as it will be recorded. Weights have a shape; what `[model]` says otherwise does not
@@ -166,15 +174,23 @@ fn settled<D: Dataset>(request: &TrainingRequest, mut parts: Parts<D>) -> Result
     Ok(parts)
 }
 
-/// Rank 0 makes the folder; the log lines of all go there from now on.
-fn open_folder(folder: &RunFolder, config: &Config, rendezvous: &Rendezvous) -> Result<()> {
-    let is_first = rendezvous.launch().rank == 0;
+/// Rank 0 makes the folder; the log lines of all go there from now on. How a run is continued is recorded once it is.
+fn open_folder<D>(parts: &Parts<D>, rendezvous: &Rendezvous) -> Result<()> {
+    let (folder, is_first) = (&parts.folder, rendezvous.launch().rank == 0);
     rendezvous.rank_zero_first("run folder", || {
         if is_first {
-            folder.create(&config.to_toml())?;
+            folder.create()?;
+        }
+        if is_first && parts.start == Start::Fresh {
+            folder.record(&parts.config.to_toml())?;
         }
         logging::tee_into(&folder.log())
     })
+}
+
+fn note_start(folder: &RunFolder, step: u64, speed: &Speed, plan: &RunPlan) {
+    let started = Started::here(step, speed.device, speed.precision, plan);
+    history::append(folder.path(), &Event::Start(started));
 }
 
 /// Notes how the run ended and draws its page; a run that went well has done so without one, too.

@@ -20,6 +20,7 @@ pub use rendezvous::Rendezvous;
 pub use replicas::check_replicas;
 
 use anyhow::{Error, Result};
+use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 
 /// Collective operations; every rank must reach each of them, in the same order. One process is a group of its own, so
@@ -60,6 +61,17 @@ pub trait ProcessGroup {
 /// When a rank is gone or late.
 pub fn barrier(group: &dyn ProcessGroup) -> Result<()> {
     group.all_reduce_sum(&mut Tensor::from_slice(&[0_i64]))
+}
+
+/// The ranks take turns at batches of consecutive rows: those of this one.
+pub fn turns(
+    rows: u64,
+    batch_size: u64,
+    group: &dyn ProcessGroup,
+) -> impl Iterator<Item = Range<u64>> + use<> {
+    let (own, all) = (group.rank() * batch_size, group.world_size() * batch_size);
+    let firsts = (own..rows).step_by(all as usize);
+    firsts.map(move |first| first..rows.min(first + batch_size))
 }
 
 /// Rank 0's text, on every rank.

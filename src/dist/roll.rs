@@ -109,7 +109,9 @@ impl Roll {
                 "{} still at work while others wait (longer than dist.timeout_seconds?)",
                 listed(&working, "is", "are")
             ),
-            (true, true) => "every rank waits for another; the network has failed".into(),
+            (true, true) => "every rank is there and waits for others: the network has failed, or a backward pass takes \
+                             longer than dist.timeout_seconds"
+                .into(),
         })
     }
 

@@ -1,7 +1,7 @@
 //! The log-probability of held-out rows.
 
 use crate::data::{Batch, Dataset, TokenBatch};
-use crate::dist::ProcessGroup;
+use crate::dist::{self, ProcessGroup};
 use crate::loss::token_log_probs;
 use crate::model::{IGNORED_TARGET, Pass, Transformer};
 use anyhow::Result;
@@ -67,14 +67,12 @@ pub fn score_rows(
 ) -> Result<Vec<RowScore>> {
     let _no_grad = tch::no_grad_guard();
     let mut scores = vec![0.0; 2 * rows.count as usize]; // [rows, sum and count]
-    let mut first = group.rank() * rows.batch_size;
-    while first < rows.count {
-        let indices: Vec<u64> = (first..rows.count.min(first + rows.batch_size)).collect();
+    for turn in dist::turns(rows.count, rows.batch_size, group) {
+        let at = 2 * turn.start as usize;
+        let indices: Vec<u64> = turn.collect();
         let batch = dataset.collate(&indices)?.to_device(device);
-        let at = 2 * first as usize;
         let scored = score_batch(model, &batch)?;
         scores[at..at + scored.len()].copy_from_slice(&scored);
-        first += rows.batch_size * group.world_size();
     }
     let mut all = Tensor::from_slice(&scores);
     group.all_reduce_sum(&mut all)?; // each row is zero on all ranks but one

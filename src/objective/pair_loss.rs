@@ -86,7 +86,28 @@ pub(super) fn pair_loss(config: &DpoConfig, chosen: &Side, rejected: &Side) -> T
     }
 }
 
+/// The log-probability of an answer that is as good as certain; at 0 the odds, and their gradient, have no number.
+const CERTAIN: f64 = -1e-6;
+
 /// `log(p / (1 − p))` of a log-probability.
 fn log_odds(log_prob: &Tensor) -> Tensor {
-    log_prob - (-log_prob.expm1()).log()
+    let log_prob = log_prob.clamp_max(CERTAIN);
+    &log_prob - (-log_prob.expm1()).log()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Kind;
+
+    /// A log-probability rounds to 0 in fp32 where the model is sure enough.
+    #[test]
+    fn a_certain_answer_has_finite_odds() {
+        let certain = Tensor::from_slice(&[0.0_f32, -1e-9, -0.7]).set_requires_grad(true);
+        let odds = log_odds(&certain);
+        let slopes = Tensor::run_backward(&[odds.sum(Kind::Float)], &[&certain], false, false);
+        for found in slopes.iter().chain([&odds]) {
+            assert_eq!(found.isfinite().all().int64_value(&[]), 1, "{found}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::dpo::row_log_probs;
 use crate::data::{Batch, Dataset, PreferenceDataset};
-use crate::dist::ProcessGroup;
+use crate::dist::{self, ProcessGroup};
 use crate::model::{Pass, Transformer};
 use crate::weights::safetensors;
 use anyhow::{Context, Result, ensure};
@@ -24,15 +24,13 @@ pub fn reference_scores(
     let _no_grad = tch::no_grad_guard();
     let count = pairs.len();
     let all = Tensor::zeros([count as i64, 2], (Kind::Float, Device::Cpu));
-    let mut first = group.rank() * batch_size;
-    while first < count {
-        let indices: Vec<u64> = (first..count.min(first + batch_size)).collect();
+    for turn in dist::turns(count, batch_size, group) {
+        let first = turn.start as i64;
+        let indices: Vec<u64> = turn.collect();
         let batch = pairs.collate(&indices)?.to_device(device);
         let scores = row_log_probs(reference, &batch, Pass::Eval); // [2B], the chosen first
         let of_pairs = scores.view([2, -1]).transpose(0, 1); // [B, 2]
-        all.narrow(0, first as i64, indices.len() as i64)
-            .copy_(&of_pairs);
-        first += batch_size * group.world_size();
+        all.narrow(0, first, indices.len() as i64).copy_(&of_pairs);
     }
     let mut all = all;
     group.all_reduce_sum(&mut all)?; // each pair is zero on all ranks but one

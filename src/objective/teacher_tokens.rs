@@ -38,12 +38,11 @@ pub fn keep_teacher<D: Dataset<Batch = TokenBatch>>(
         files.make_room(offsets[offsets.len() - 1])?;
     }
     dist::barrier(group)?;
-    let mut first = group.rank() * question.batch_size;
-    while first < rows.len() {
-        let indices: Vec<u64> = (first..rows.len().min(first + question.batch_size)).collect();
+    for turn in dist::turns(rows.len(), question.batch_size, group) {
+        let first = turn.start as usize;
+        let indices: Vec<u64> = turn.collect();
         let found = ask(teacher, rows.collate(&indices)?, question);
-        files.write(offsets[first as usize], &found)?;
-        first += question.batch_size * group.world_size();
+        files.write(offsets[first], &found)?;
     }
     dist::barrier(group)?;
     if group.rank() == 0 {

@@ -87,7 +87,8 @@ impl AdamW {
             state.update(&parts, self.constants, params.weight_decay, lr, skip)?;
         }
         if let Spread::Sharded { ranks, parts } = &self.spread {
-            for (root, tensors) in (0..).zip(parts) {
+            let with_some = (0..).zip(parts).filter(|(_, tensors)| !tensors.is_empty());
+            for (root, tensors) in with_some {
                 ranks.broadcast(tensors, root)?;
             }
         }
@@ -146,6 +147,26 @@ impl AdamW {
     pub fn state_tensors(&self) -> Vec<StateTensor> {
         let of = |group: &Group| group.state.tensors(&group.params);
         self.groups.iter().flat_map(of).collect()
+    }
+
+    /// Of what [`Self::state_tensors`] gave puts back what belongs to the weights and not to their moments: the
+    /// remainders of those in bf16.
+    ///
+    /// # Errors
+    /// When one cannot be read, or is of another shape.
+    pub fn load_remainders(
+        &mut self,
+        state: impl IntoIterator<Item = Result<(String, Tensor)>>,
+    ) -> Result<()> {
+        let own = self.state_tensors().into_iter();
+        let own = own.filter(|tensor| tensor.name.ends_with(".remainder"));
+        let own: HashMap<_, _> = own.map(|tensor| (tensor.name.clone(), tensor)).collect();
+        let entries = state.into_iter().take_while(|_| !own.is_empty());
+        for entry in entries {
+            let (name, saved) = entry?;
+            own.get(&name).map_or(Ok(()), |tensor| tensor.load(&saved))?;
+        }
+        Ok(())
     }
 
     /// Puts back what [`Self::state_tensors`] gave, from whole tensors.

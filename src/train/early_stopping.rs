@@ -16,6 +16,9 @@ pub enum Verdict {
 pub struct EarlyStopping {
     /// Lowest validation loss, in nats per target.
     pub best_loss: Option<f64>,
+    /// The step after which it was.
+    #[serde(default)]
+    pub best_step: Option<u64>,
     /// Counted validations since.
     pub worse_in_a_row: u64,
 }
@@ -35,6 +38,7 @@ impl EarlyStopping {
         if loss.is_finite() && self.best_loss.is_none_or(|best| loss < best) {
             *self = Self {
                 best_loss: Some(loss),
+                best_step: Some(step),
                 worse_in_a_row: 0,
             };
             return Verdict::Best;
@@ -82,7 +86,7 @@ mod tests {
             verdicts.map(|(_, used_up)| used_up),
             [false, false, false, false, false, true]
         );
-        assert_eq!(stopping.best_loss, Some(1.5));
+        assert_eq!((stopping.best_loss, stopping.best_step), (Some(1.5), Some(40)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod batch_plan;
 mod early_stopping;
+mod ending;
 mod feed;
 mod memory_plan;
 mod memory_table;

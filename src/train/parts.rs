@@ -153,6 +153,8 @@ impl<D: Dataset> Parts<D> {
         match &found {
             Some((dir, state)) => {
                 log::info!("resuming from {} (step {})", dir.display(), state.step);
+                let best = state.early_stopping.best_step;
+                best.iter().for_each(|&step| checkpointer.name_best(step));
             }
             None => log::info!(
                 "{}: no checkpoint yet; starting afresh",

@@ -87,13 +87,20 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Makes the folder and writes the resolved configuration into it.
+    /// Makes the folder.
+    ///
+    /// # Errors
+    /// A bad request when it cannot be made.
+    pub fn create(&self) -> Result<()> {
+        create_dir_all(&self.checkpoints()).map_err(|error| bad_request!("run.dir: {error:#}"))
+    }
+
+    /// Writes the resolved configuration into it.
     ///
     /// # Errors
     /// A bad request when the folder cannot be written to.
-    pub fn create(&self, config_toml: &str) -> Result<()> {
+    pub fn record(&self, config_toml: &str) -> Result<()> {
         let write = || -> Result<()> {
-            create_dir_all(&self.checkpoints())?;
             let mut file = AtomicFile::create(&self.path.join("config.toml"))?;
             file.write_all(config_toml.as_bytes())?;
             file.commit()

@@ -17,6 +17,9 @@ pub struct TrainState {
     pub early_stopping: EarlyStopping,
     /// Steps without a finite gradient, up to now in a row.
     pub skipped_in_a_row: u64,
+    /// Whether what is due after the step, a validation say, is still to be done: a signal came first.
+    #[serde(default)]
+    pub owed: bool,
 }
 
 impl TrainState {
@@ -31,6 +34,7 @@ impl TrainState {
             },
             early_stopping: EarlyStopping::default(),
             skipped_in_a_row: 0,
+            owed: false,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::model::Transformer;
 use crate::objective::Objective;
 use crate::optim::{AdamW, Schedule};
 use crate::torch::{self, Transfers};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Instant;
@@ -62,11 +62,11 @@ pub struct Trainer<O: Objective, D: Dataset<Batch = O::Batch>> {
 
 /// What the loop knows only while it runs.
 #[derive(Default)]
-struct Progress {
+pub(super) struct Progress {
     pending: Option<PendingStep>,
     loss: Option<f64>,
     val_loss: Option<f64>,
-    checkpoint: Option<(u64, PathBuf)>,
+    pub(super) checkpoint: Option<(u64, PathBuf)>,
 }
 
 impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
@@ -93,20 +93,30 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
         })
     }
 
+    /// Whether nothing is left to do: the run ended before, and stays as it is.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        let used_up = self.state.early_stopping.is_used_up(self.limits.patience);
+        !self.state.owed && (used_up || self.state.step >= self.limits.max_steps)
+    }
+
     fn train_to_the_end(&mut self, progress: &mut Progress) -> Result<Stopped> {
         self.check_replicas()?;
         if self.saving.initial && self.state.step == 0 {
             self.save(progress, Standing::Ordinary)?;
         }
-        let first = self.state.step;
+        let was_finished = self.is_finished();
         let stopped = self.train(progress)?;
-        if self.state.step > first {
+        if !was_finished {
             self.finish(progress, stopped)?;
         }
         Ok(stopped)
     }
 
     fn train(&mut self, progress: &mut Progress) -> Result<Stopped> {
+        if self.state.owed {
+            self.after_step(progress)?;
+        }
         self.signals.working_on(self.state.step + 1);
         while self.state.step < self.limits.max_steps {
             if self.state.early_stopping.is_used_up(self.limits.patience) {
@@ -117,15 +127,56 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
             self.settle(progress)?;
             step.seconds = began.elapsed().as_secs_f64();
             progress.pending = Some(step);
-            if let Some(signal) = self.signals.agree(self.group.as_ref())? {
-                log::info!("{}: step {} is done", signal.name(), self.state.step);
-                return Ok(Stopped::Signal(signal));
+            self.state.owed = self.looks_now();
+            if let Some(stopped) = self.signalled()? {
+                return Ok(stopped);
             }
-            let next = (self.state.step + 1).min(self.limits.max_steps);
-            self.signals.working_on(next); // one that comes during a validation waits for the step after it
-            self.after_step(progress)?;
+            let pauses = self.pauses_now();
+            if pauses {
+                self.after_step(progress)?;
+            }
+            self.give_up_if_stuck(progress)?;
+            if self.state.step == self.limits.max_steps {
+                break;
+            }
+            // A signal that came in a pause does not wait for another step.
+            if pauses && let Some(stopped) = self.signalled()? {
+                return Ok(stopped);
+            }
+            self.signals.working_on(self.state.step + 1);
         }
         Ok(Stopped::MaxSteps)
+    }
+
+    /// The end that a signal to any rank asks for.
+    fn signalled(&self) -> Result<Option<Stopped>> {
+        let signal = self.signals.agree(self.group.as_ref())?;
+        Ok(signal.map(|signal| {
+            log::info!("{}: step {} is done", signal.name(), self.state.step);
+            Stopped::Signal(signal)
+        }))
+    }
+
+    /// Whether a validation is due after this step.
+    fn validates_now(&self) -> bool {
+        let (step, last_step) = (self.state.step, self.limits.max_steps);
+        let due = step == last_step || self.limits.validate.is_due(step, last_step);
+        due && !self.validation.is_empty()
+    }
+
+    /// Whether anything is due.
+    fn pauses_now(&self) -> bool {
+        let (step, last_step) = (self.state.step, self.limits.max_steps);
+        let mut cadences =
+            [Cadence::new(self.saving.every), self.limits.check_replicas].into_iter();
+        self.looks_now() || cadences.any(|cadence| cadence.is_due(step, last_step))
+    }
+
+    /// Whether a validation is, or another look at the model.
+    fn looks_now(&self) -> bool {
+        let (step, last_step) = (self.state.step, self.limits.max_steps);
+        let mut evaluators = self.evaluators.iter();
+        self.validates_now() || evaluators.any(|other| other.cadence().is_due(step, last_step))
     }
 
     fn guarded_step(&mut self) -> Result<PendingStep> {
@@ -134,7 +185,7 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
     }
 
     /// Reads the last launched step's numbers and logs them.
-    fn settle(&mut self, progress: &mut Progress) -> Result<()> {
+    pub(super) fn settle(&mut self, progress: &mut Progress) -> Result<()> {
         let Some(pending) = progress.pending.take() else {
             return Ok(());
         };
@@ -162,8 +213,7 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
     /// What is due after a step.
     fn after_step(&mut self, progress: &mut Progress) -> Result<()> {
         let (step, last_step) = (self.state.step, self.limits.max_steps);
-        let validate = step == last_step || self.limits.validate.is_due(step, last_step);
-        let verdict = if validate && !self.validation.is_empty() {
+        let verdict = if self.validates_now() {
             self.settle(progress)?;
             self.validate(progress)?
         } else {
@@ -173,12 +223,13 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
         if self.limits.check_replicas.is_due(step, last_step) {
             self.check_replicas()?;
         }
+        self.state.owed = false;
         if verdict == Verdict::Best {
             self.save(progress, Standing::Best)?;
         } else if Cadence::new(self.saving.every).is_due(step, last_step) {
             self.save(progress, Standing::Ordinary)?;
         }
-        self.give_up_if_stuck(progress)
+        Ok(())
     }
 
     fn validate(&mut self, progress: &mut Progress) -> Result<Verdict> {
@@ -220,48 +271,6 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
         Ok(())
     }
 
-    fn save(&mut self, progress: &mut Progress, standing: Standing) -> Result<()> {
-        self.settle(progress)?;
-        if !self.saving.save {
-            return Ok(());
-        }
-        let (step, began) = (self.state.step, Instant::now());
-        let dir =
-            self.checkpointer
-                .save(&self.store, &self.optimizer, step, &self.state, standing)?;
-        let seconds = began.elapsed().as_secs_f64();
-        log::debug!("saved {} in {seconds:.2}s", dir.display());
-        progress.checkpoint = Some((step, dir));
-        Ok(())
-    }
-
-    fn give_up_if_stuck(&mut self, progress: &mut Progress) -> Result<()> {
-        if self.state.skipped_in_a_row < self.limits.max_skipped_steps {
-            return Ok(());
-        }
-        self.save(progress, Standing::Ordinary)?;
-        bail!(
-            "step {}: {} steps in a row had no finite gradient (train.max_skipped_steps); the weights are those before \
-             them and are saved. Lower optim.max_lr or look at the data of these steps, then start again with --resume",
-            self.state.step,
-            self.state.skipped_in_a_row
-        )
-    }
-
-    /// The last update is logged and saved, however the run ended.
-    fn finish(&mut self, progress: &mut Progress, stopped: Stopped) -> Result<()> {
-        self.settle(progress)?;
-        let wanted = !matches!(stopped, Stopped::Signal(_)) || self.saving.on_signal;
-        let saved = progress
-            .checkpoint
-            .as_ref()
-            .is_some_and(|(step, _)| *step == self.state.step);
-        if wanted && !saved {
-            self.save(progress, Standing::Ordinary)?;
-        }
-        dist::barrier(self.group.as_ref())
-    }
-
     /// Every rank must have the same weights, bit by bit.
     fn check_replicas(&self) -> Result<()> {
         let mut variables: Vec<_> = self.store.variables().into_iter().collect();
@@ -270,18 +279,5 @@ impl<O: Objective, D: Dataset<Batch = O::Batch>> Trainer<O, D> {
         let step = self.state.step;
         dist::check_replicas(self.group.as_ref(), &names, &tensors)
             .with_context(|| format!("after step {step}"))
-    }
-
-    fn log_reducer_times(&self) -> Result<()> {
-        if let Some(times) = self.reducer.times()? {
-            log::debug!(
-                "gradients: {} buckets; backward {:?}, communication {:?}, both at once {:?} a step",
-                times.buckets,
-                times.backward,
-                times.communication,
-                times.overlap
-            );
-        }
-        Ok(())
     }
 }

@@ -3,12 +3,12 @@
 use super::BatchPlan;
 use super::totals::Totals;
 use crate::data::{Batch, Dataset};
-use crate::dist::ProcessGroup;
+use crate::dist::{self, ProcessGroup};
 use crate::metrics::{Record, Split};
 use crate::model::{Pass, Transformer};
 use crate::objective::Objective;
 use anyhow::Result;
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 use tch::Device;
 
 /// Reads the split from its beginning each time, so that every validation sees the same rows.
@@ -76,22 +76,19 @@ impl<D: Dataset> Validation<D> {
     ) -> Result<ValidationLoss> {
         let _no_grad = tch::no_grad_guard();
         let size = self.plan.micro_batch_size;
-        let score = |first: u64, totals: &mut Totals| -> Result<()> {
-            let indices: Vec<u64> = (first..self.rows.min(first + size)).collect();
+        let score = |rows: Range<u64>, totals: &mut Totals| -> Result<()> {
+            let indices: Vec<u64> = rows.collect();
             let batch = self.dataset.collate(&indices)?.to_device(device);
             let sums = objective.loss_sum(model, &batch, Pass::Eval);
             totals.add(&sums, batch.counts())
         };
         let mut totals = Totals::default();
-        let mut first = group.rank() * size;
-        if first >= self.rows {
-            score(0, &mut totals)?; // nothing for this rank, but every rank has the same names to sum up
+        let mut turns = dist::turns(self.rows, size, group).peekable();
+        if turns.peek().is_none() {
+            score(0..self.rows.min(size), &mut totals)?; // but every rank has the same names to sum up
             totals.clear();
         }
-        while first < self.rows {
-            score(first, &mut totals)?;
-            first += size * group.world_size();
-        }
+        turns.try_for_each(|rows| score(rows, &mut totals))?;
         let means = totals.means(group)?;
         let mut values = vec![("loss", means.loss)];
         values.extend(means.terms);
