@@ -334,10 +334,11 @@ fn a_killed_run_resumes_bit_for_bit() {
 #[test]
 fn what_is_too_long_goes_by_the_rule() {
     use llama_train::config::OnTooLong;
+    use llama_train::data::manifest::Kind::Preference;
     let dir = tempfile::tempdir().unwrap();
     write_folder(dir.path(), &["train"], 1);
     let open = |rule| {
-        let folder = PreparedFolder::open(dir.path(), Split::Train).unwrap();
+        let folder = PreparedFolder::open(dir.path(), Split::Train, Preference).unwrap();
         PreferenceDataset::new(folder.into_preference_shards().unwrap(), 14, 640, rule)
     };
     // Rows of 7 + 9, 3 + 12, 11 + 6 and 5 + 8 tokens, of which 15 fit.

@@ -29,7 +29,7 @@ fn config() -> Config {
         Assignment {
             origin: "--set".to_owned(),
             key: key.to_owned(),
-            value: value.to_owned(),
+            value: Some(value.to_owned()),
         }
     };
     Config::load(&Sources {

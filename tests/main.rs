@@ -39,6 +39,7 @@ mod reference;
 mod report;
 mod run_folder;
 mod runs;
+mod settings;
 mod sft;
 mod tokenizer;
 mod tokenizer_backends;

@@ -105,7 +105,7 @@ impl Case {
     }
 
     fn tokens(&self, split: Split) -> Vec<i64> {
-        let folder = PreparedFolder::open(&self.out(), split).unwrap();
+        let folder = PreparedFolder::open(&self.out(), split, self.kind).unwrap();
         folder
             .shards()
             .iter()

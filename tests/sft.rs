@@ -4,6 +4,7 @@ use crate::common::{column, fixture, llama_train, metrics, stderr_of};
 use crate::distributed::ranks;
 use crate::runs::{cut_run_is_the_straight_one, run_to_the_end};
 use llama_train::config::OnTooLong;
+use llama_train::data::manifest::Kind::Instruct;
 use llama_train::data::{Dataset, InstructDataset, PreparedFolder, RowLayout, Split};
 use llama_train::model::{Layout, ModelOptions, Pass, Tokens, Transformer};
 use llama_train::objective::{CausalLm, Objective};
@@ -77,7 +78,7 @@ fn the_loss_of_a_step_is_that_of_transformers() {
         .as_f64()
         .unwrap();
     let still = ["optim.max_lr=0", "train.max_steps=1", "data.shuffle=false"];
-    let cuts: [&[&str]; 4] = [
+    let cuts: [&[&str]; 5] = [
         &["train.micro_batch_size=3"],
         &["train.micro_batch_size=1", "train.total_batch_tokens=384"],
         &["sft.packing=false", "train.micro_batch_size=5"],
@@ -85,6 +86,13 @@ fn the_loss_of_a_step_is_that_of_transformers() {
             "sft.packing=false",
             "train.micro_batch_size=1",
             "train.total_batch_examples=5",
+        ],
+        // Tokens that another source counts are passed over, whatever they leave.
+        &[
+            "sft.packing=false",
+            "train.micro_batch_size=5",
+            "train.total_batch_examples=5",
+            "train.total_batch_tokens=100",
         ],
     ];
     for (number, cut) in cuts.iter().enumerate() {
@@ -168,7 +176,8 @@ impl Tuned {
     }
 
     fn rows(&self, layout: RowLayout) -> InstructDataset {
-        let folder = PreparedFolder::open(self.conversations.path(), Split::Train).unwrap();
+        let folder =
+            PreparedFolder::open(self.conversations.path(), Split::Train, Instruct).unwrap();
         let shards = folder.into_instruct_shards().unwrap();
         InstructDataset::new(shards, 128, 640, layout, OnTooLong::Error).unwrap()
     }

@@ -20,6 +20,6 @@ plant hostile_files::a_configuration src/weights/mod.rs 's|described / 2 <= stor
   "memory is taken for what the files do not hold"
 plant hostile_files::safetensors src/weights/safetensors/mod.rs 's/    refuse_duplicates(&file.*$//' \
   "two entries of one name are one"
-plant distributed::any_number src/eval/perplexity.rs 's/group.rank() \* rows.batch_size/0/' \
+plant distributed::any_number src/dist/mod.rs 's/(group.rank() \* batch_size, /(0, /' \
   "every rank scores the first batch"
 planted

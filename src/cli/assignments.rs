@@ -47,11 +47,20 @@ impl Assignments {
         Ok(())
     }
 
+    /// Back to its default: what a flag given beside it takes the place of, wherever that was set.
+    pub(super) fn reset(&mut self, flag: &str, key: &str) {
+        self.0.push(Assignment {
+            origin: flag.to_owned(),
+            key: key.to_owned(),
+            value: None,
+        });
+    }
+
     fn push(&mut self, flag: &str, key: &str, value: Option<String>) {
         self.0.extend(value.map(|value| Assignment {
             origin: flag.to_owned(),
             key: key.to_owned(),
-            value,
+            value: Some(value),
         }));
     }
 
@@ -76,7 +85,7 @@ pub(super) fn from_set(settings: &[String]) -> Result<Vec<Assignment>> {
         Ok(Assignment {
             origin: format!("--set {setting}"),
             key: key.trim().to_owned(),
-            value: value.trim().to_owned(),
+            value: Some(value.trim().to_owned()),
         })
     };
     settings.iter().map(split).collect()

@@ -17,6 +17,11 @@ impl Input {
     fn assign(&self, flags: &mut Assignments) {
         flags.list("--input", "prepare.input", &self.input);
         flags.text("--mix", "prepare.mix", self.mix.as_ref());
+        match (self.input.as_slice(), &self.mix) {
+            ([_, ..], _) => flags.reset("--input", "prepare.mix"),
+            ([], Some(_)) => flags.reset("--mix", "prepare.input"),
+            ([], None) => {}
+        }
         flags.value("--max-bad-rows", "prepare.max_bad_rows", self.max_bad_rows);
         flags.value(
             "--max-documents",
@@ -45,7 +50,10 @@ impl Shards {
         flags.value("--val-fraction", "prepare.val_fraction", self.val_fraction);
         let pretokenized = self.pretokenized.then_some(true);
         flags.value("--pretokenized", "prepare.pretokenized", pretokenized);
-        flags.value("--val-tokens", "prepare.val_tokens", self.val_tokens);
+        match (self.val_fraction, self.val_tokens) {
+            (Some(_), None) => flags.reset("--val-fraction", "prepare.val_tokens"),
+            (_, tokens) => flags.value("--val-tokens", "prepare.val_tokens", tokens),
+        }
         flags.text("--dedup", "prepare.dedup", self.dedup.as_ref());
         flags.value("--max-tokens", "prepare.max_tokens", self.max_tokens);
         flags.value("--seed", "prepare.seed", self.seed);

@@ -50,7 +50,7 @@ fn check(
         found,
         found_model::chat_prompts(&config.sft),
     )?;
-    let open = |split| PreparedFolder::open(dir, split);
+    let open = |split| PreparedFolder::open(dir, split, Kind::Preference);
     let (train, val) = (open(Split::Train)?, open(Split::Val)?);
     model.check(dir, &train, Kind::Preference)?;
     let config = &model.request.config;

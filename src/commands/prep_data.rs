@@ -76,6 +76,19 @@ pub fn prepare_folder(job: &Job, tokenizer: &TokenizerConfig, out: &Path) -> Res
     prepare::ensure(job, source, out, logging::progress())
 }
 
+/// What [`prepare_folder`] refuses, as far as that can be told without the network and without reading the input.
+///
+/// # Errors
+/// A bad request, as there.
+pub fn check_folder(job: &Job, tokenizer: &TokenizerConfig, out: &Path) -> Result<()> {
+    let trained = match (&tokenizer.path, job.config.vocab_size) {
+        (Some(_), _) => None,
+        (None, 0) => return Err(no_tokenizer()),
+        (None, vocab_size) => Some(vocab_size),
+    };
+    prepare::check_ahead(job, trained, out)
+}
+
 /// The first examples, on stdout.
 fn inspect(request: &ShardsRequest, count: usize) -> Result<Output> {
     let tokenizer = load(&request.tokenizer)?.ok_or_else(no_tokenizer)?;
@@ -124,6 +137,8 @@ pub fn run_tokenizer(request: &TokenizerRequest) -> Result<Output> {
     train_tokenizer::check_vocab_size(request.vocab_size)?;
     let target = Target::new(&request.out);
     let job = Job::pretrain(request.prepare.clone());
+    Input::check(&job, target.dir())?;
+    prepare::create_out(target.dir())?;
     let input = Input::find(&job, target.dir())?;
     let tokenizer = train_tokenizer::train(&job, &input, request.vocab_size, logging::progress())?;
     input.remove_fetched(target.dir());

@@ -47,6 +47,7 @@ pub(super) fn parts<D: Dataset>(
     let dir = data_folder(config)?;
     let source = found_model::source(request, &place, rendezvous)?;
     let data = if request.dry_run && will_be_prepared(config, &dir)? {
+        prep_data::check_folder(&job(config), &config.tokenizer, &dir)?;
         None
     } else {
         Some(rendezvous.rank_zero_first("data", || open_data(config, &dir))?)
@@ -114,6 +115,10 @@ fn is_prepared_here(config: &Config) -> bool {
     !config.prepare.input.is_empty() || config.prepare.mix.is_some()
 }
 
+fn job(config: &Config) -> Job {
+    Job::pretrain(config.prepare.clone())
+}
+
 /// Whether the folder is made from `prepare.input` first.
 ///
 /// # Errors
@@ -125,12 +130,9 @@ pub(super) fn will_be_prepared(config: &Config, dir: &Path) -> Result<bool> {
 /// The two splits; made from `prepare.input` first, where that is given and has not been done.
 fn open_data(config: &Config, dir: &Path) -> Result<(PreparedFolder, PreparedFolder)> {
     if is_prepared_here(config) {
-        let job = Job::pretrain(config.prepare.clone());
-        let prepared = prep_data::prepare_folder(&job, &config.tokenizer, dir)?;
+        let prepared = prep_data::prepare_folder(&job(config), &config.tokenizer, dir)?;
         log::info!("{}", prepared.summary());
     }
-    Ok((
-        PreparedFolder::open(dir, Split::Train)?,
-        PreparedFolder::open(dir, Split::Val)?,
-    ))
+    let open = |split| PreparedFolder::open(dir, split, Kind::Pretrain);
+    Ok((open(Split::Train)?, open(Split::Val)?))
 }

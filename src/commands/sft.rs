@@ -5,7 +5,7 @@ use super::found_model::{self, FoundModel};
 use super::shape::shape;
 use super::training::{self, TrainingRequest};
 use crate::bad_request;
-use crate::config::{Config, ModelConfig};
+use crate::config::{Config, ModelConfig, TrainConfig};
 use crate::data::manifest::Kind;
 use crate::data::{Dataset, InstructDataset, PreparedFolder, RowLayout, Split};
 use crate::dist::Rendezvous;
@@ -57,7 +57,7 @@ pub(super) fn parts<D: Dataset>(
     };
     let tokenizer = found_model::find_tokenizer(config, source.as_ref(), dir, rendezvous)?;
     let tokenizer = tokenizer.map(Tokenizer::with_chat_template);
-    let open = |split| PreparedFolder::open(dir, split);
+    let open = |split| PreparedFolder::open(dir, split, Kind::Instruct);
     let (train, val) = (open(Split::Train)?, open(Split::Val)?);
     let shape = shape(config, source.as_ref(), Some(&train), tokenizer.as_ref())?;
     let prompts = found_model::chat_prompts(&config.sft);
@@ -119,10 +119,10 @@ pub(super) fn both_splits(
     Ok((train, val))
 }
 
-/// A packed row is about `train.seq_len` tokens; else a row is an example, and these are counted.
+/// A packed row is about `train.seq_len` tokens; else a row is an example, and these are counted, whatever is said of tokens.
 ///
 /// # Errors
-/// A bad request when the other is set, or leaves a remainder.
+/// A bad request when only the other is set, or it leaves a remainder.
 pub(super) fn batch_plan(config: &Config, world_size: u64) -> Result<BatchPlan> {
     let (tokens, examples) = (
         config.train.total_batch_tokens,
@@ -132,10 +132,22 @@ pub(super) fn batch_plan(config: &Config, world_size: u64) -> Result<BatchPlan> 
         (true, _, Some(_)) => Err(bad_request!(
             "train.total_batch_examples: a packed row holds several; set train.total_batch_tokens, or sft.packing=false"
         )),
-        (false, Some(_), _) => Err(bad_request!(
-            "train.total_batch_tokens: without sft.packing a row is one example; set train.total_batch_examples"
+        (false, Some(_), None) => Err(bad_request!(
+            "train.total_batch_tokens: without sft.packing a row is one example; set train.total_batch_examples, which then \
+             counts in its place"
         )),
         (true, ..) => BatchPlan::new(&config.train, world_size),
-        (false, ..) => BatchPlan::of_examples(&config.train, world_size),
+        (false, ..) => {
+            if tokens.is_some() {
+                log::info!(
+                    "train.total_batch_tokens is passed over: without sft.packing train.total_batch_examples counts"
+                );
+            }
+            let counted = TrainConfig {
+                total_batch_tokens: None,
+                ..config.train.clone()
+            };
+            BatchPlan::of_examples(&counted, world_size)
+        }
     }
 }

@@ -3,16 +3,21 @@
 use super::environment;
 use super::origin::Origin;
 use super::original_env::Purpose;
+use super::section::Section;
 use super::variable::Variable;
+use super::words::in_words;
 use super::{Config, did_you_mean, validate};
 use crate::bad_request;
 use anyhow::Result;
 use serde::{Deserialize, de::IntoDeserializer};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use toml::Value;
 use toml::de::{DeTable, DeValue};
+
+/// How serde begins to say that a table lacks an entry.
+const MISSING: &str = "missing field ";
 
 /// Where a configuration comes from besides the defaults and the process's environment.
 #[derive(Debug, Clone, Default)]
@@ -38,8 +43,8 @@ pub struct Assignment {
     pub origin: String,
     /// `section.key`
     pub key: String,
-    /// A TOML value, or plain text for a key that takes text.
-    pub value: String,
+    /// A TOML value, or plain text for a key that takes text; none sets the key back to its default.
+    pub value: Option<String>,
 }
 
 impl Config {
@@ -52,14 +57,18 @@ impl Config {
         if let Some(path) = &sources.file {
             loader.read_toml(path)?;
         }
-        let (variables, contradiction) =
+        let (variables, problems) =
             environment::read(sources.env_file.as_deref(), sources.purpose)?;
-        loader.problems.extend(contradiction);
+        loader.problems.extend(problems);
         for variable in variables {
             loader.take_variable(variable);
         }
         for Assignment { origin, key, value } in &sources.assignments {
-            loader.set_text(key, value, Origin::Named(origin.clone()));
+            let origin = Origin::Named(origin.clone());
+            match value {
+                Some(text) => loader.set_text(key, text, origin),
+                None => loader.reset(key, origin),
+            }
         }
         loader.finish(sources)
     }
@@ -70,6 +79,8 @@ struct Loader {
     config: Config,
     /// Where each `section.key` was set last.
     origins: HashMap<String, Origin>,
+    /// Tables that lack an entry, by `section.key`, with its name: another may give it.
+    incomplete: BTreeMap<String, (toml::Table, String)>,
     problems: Vec<String>,
 }
 
@@ -96,14 +107,12 @@ impl Loader {
             if self.check_table(table.get_ref(), &origin) {
                 for (key, value) in entries {
                     let origin = Origin::Line(path.to_owned(), line(key.span().start));
-                    match Value::deserialize(value.into_deserializer()) {
-                        Ok(value) => self.set(
-                            &format!("{}.{}", table.get_ref(), key.get_ref()),
-                            value,
-                            origin,
-                        ),
-                        Err(error) => self.problems.push(format!("{origin}: {}", error.message())),
-                    }
+                    let path = format!("{}.{}", table.get_ref(), key.get_ref());
+                    let value = Value::deserialize(value.into_deserializer());
+                    let value =
+                        value.map_err(|error| format!("{path}: {}", in_words(error.message())));
+                    let outcome = value.and_then(|value| self.try_set(&path, value));
+                    self.note(&path, outcome, origin);
                 }
             }
         }
@@ -118,12 +127,22 @@ impl Loader {
         }
     }
 
-    fn set(&mut self, path: &str, value: Value, origin: Origin) {
-        if let Err(problem) = self.try_set(path, value) {
-            self.problems.push(format!("{origin}: {problem}"));
-        } else {
-            self.origins.insert(path.to_owned(), origin);
+    /// Where the key was set, or what kept it from being so.
+    fn note(&mut self, path: &str, outcome: Result<(), String>, origin: Origin) {
+        match outcome {
+            Ok(()) => drop(self.origins.insert(key_of(path).to_owned(), origin)),
+            Err(problem) => self.problems.push(format!("{origin}: {problem}")),
         }
+    }
+
+    /// Sets a key back to its default.
+    fn reset(&mut self, path: &str, origin: Origin) {
+        let outcome = parts(path).and_then(|(table, key, _)| {
+            self.section(table, key)?.reset(key);
+            Ok(())
+        });
+        self.incomplete.remove(path);
+        self.note(path, outcome, origin);
     }
 
     /// Reads the text as TOML, and where that is not what the key takes, as itself: `--set run.name=first` works.
@@ -139,49 +158,67 @@ impl Loader {
                 .or_else(|problem| self.try_set(path, as_text).map_err(|_| problem)),
             None => self.try_set(path, as_text),
         };
-        match outcome {
-            Ok(()) => drop(self.origins.insert(path.to_owned(), origin)),
-            Err(problem) => self.problems.push(format!("{origin}: {problem}")),
+        self.note(path, outcome, origin);
+    }
+
+    /// Sets a key, or one entry of its table. A table that lacks entries waits for those that other sources give.
+    fn try_set(&mut self, path: &str, value: Value) -> Result<(), String> {
+        let (table, key, entry) = parts(path)?;
+        let value = match entry {
+            Some(entry) => self.with_entry((table, key), entry, value),
+            None => value,
+        };
+        let outcome = self.section(table, key)?.set(key, value.clone());
+        let missing = outcome.as_ref().err();
+        let missing = missing.and_then(|message| message.strip_prefix(MISSING));
+        match (value, missing, &outcome) {
+            (Value::Table(entries), Some(missing), _) => {
+                let missing = missing.trim_matches('`').to_owned();
+                self.incomplete
+                    .insert(key_of(path).to_owned(), (entries, missing));
+                Ok(())
+            }
+            (_, _, Err(message)) => Err(format!("{path}: {}", in_words(message))),
+            (_, _, Ok(())) => {
+                self.incomplete.remove(key_of(path));
+                Ok(())
+            }
         }
     }
 
-    fn try_set(&mut self, path: &str, mut value: Value) -> Result<(), String> {
-        let Some((table, mut key)) = path.split_once('.') else {
-            return Err(format!("`{path}` is not of the form section.key"));
-        };
-        if let Some((outer, entry)) = key.split_once('.') {
-            value = self.with_entry(table, outer, entry, value);
-            key = outer;
-        }
-        let mut sections = self.config.sections_mut();
+    /// The section that has this key.
+    fn section(&mut self, table: &str, key: &str) -> Result<&mut dyn Section, String> {
+        let sections = self.config.sections_mut();
         let tables: Vec<&str> = sections.iter().map(|section| section.table()).collect();
-        let Some(section) = sections.iter_mut().find(|section| section.table() == table) else {
+        let found = sections
+            .into_iter()
+            .find(|section| section.table() == table);
+        let Some(section) = found else {
             return Err(format!(
                 "unknown section [{table}]{}",
                 did_you_mean(table, tables)
             ));
         };
         let known: Vec<&str> = section.keys().iter().map(|known| known.name).collect();
-        if !known.contains(&key) {
-            let hint = match did_you_mean(key, known.iter().copied()) {
-                hint if hint.is_empty() => format!("; [{table}] has {}", known.join(", ")),
-                hint => hint,
-            };
-            return Err(format!("unknown key {path}{hint}"));
+        if known.contains(&key) {
+            return Ok(section);
         }
-        section
-            .set(key, value)
-            .map_err(|message| format!("{path}: {}", in_words(&message)))
+        let hint = match did_you_mean(key, known.iter().copied()) {
+            hint if hint.is_empty() => format!("; [{table}] has {}", known.join(", ")),
+            hint => hint,
+        };
+        Err(format!("unknown key {table}.{key}{hint}"))
     }
 
-    /// The key's present table with one entry set: `eval.task_data.hellaswag`, `model.rope_scaling.factor`.
-    fn with_entry(&self, table: &str, key: &str, entry: &str, value: Value) -> Value {
-        let present = Value::try_from(&self.config).ok();
-        let present = present.and_then(|config| config.get(table)?.get(key).cloned());
-        let mut entries = match present {
-            Some(Value::Table(entries)) => entries,
-            _ => toml::Table::new(),
+    /// The key's table, as far as it is given, with one entry set: `eval.task_data.hellaswag`, `model.rope_scaling.factor`.
+    fn with_entry(&self, (table, key): (&str, &str), entry: &str, value: Value) -> Value {
+        let waiting = self.incomplete.get(&format!("{table}.{key}"));
+        let present = || {
+            let config = Value::try_from(&self.config).ok()?;
+            config.get(table)?.get(key)?.as_table().cloned()
         };
+        let entries = waiting.map(|(entries, _)| entries.clone()).or_else(present);
+        let mut entries = entries.unwrap_or_default();
         entries.insert(entry.to_owned(), value);
         Value::Table(entries)
     }
@@ -202,7 +239,11 @@ impl Loader {
 
     fn finish(mut self, sources: &Sources) -> Result<Config> {
         let found = validate::problems(&self.config, &sources.tasks, sources.world_size)?;
-        for (key, message) in found {
+        let lacking = self.incomplete.iter().map(|(key, (_, entry))| {
+            let message = format!("`{entry}` is missing; set {key}.{entry} as well");
+            (key.as_str(), message)
+        });
+        for (key, message) in lacking.chain(found) {
             let origin = self
                 .origins
                 .get(key)
@@ -221,19 +262,19 @@ impl Loader {
     }
 }
 
-/// serde's words for types, in everyday ones.
-fn in_words(message: &str) -> String {
-    let numbers = [
-        ("u64", "a whole number, 0 or more"),
-        ("usize", "a whole number, 0 or more"),
-        ("i64", "a whole number"),
-        ("f64", "a number"),
-    ];
-    let mut text = message
-        .replace("invalid type: ", "")
-        .replace(", expected", " found, expected");
-    for (rust, words) in numbers {
-        text = text.replace(&format!("expected {rust}"), &format!("expected {words}"));
-    }
-    text
+/// `section.key` or `section.key.entry` in parts.
+fn parts(path: &str) -> Result<(&str, &str, Option<&str>), String> {
+    let Some((table, key)) = path.split_once('.') else {
+        return Err(format!("`{path}` is not of the form section.key"));
+    };
+    Ok(match key.split_once('.') {
+        Some((key, entry)) => (table, key, Some(entry)),
+        None => (table, key, None),
+    })
+}
+
+/// `section.key`, without an entry's name.
+fn key_of(path: &str) -> &str {
+    let entry = path.match_indices('.').nth(1);
+    entry.map_or(path, |(at, _)| &path[..at])
 }

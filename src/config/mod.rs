@@ -4,6 +4,7 @@ mod batch;
 mod cadence;
 mod choices;
 mod device_choice;
+mod env_file;
 mod environment;
 mod error;
 mod hub_keys;
@@ -24,6 +25,7 @@ mod sections;
 mod suggestion;
 mod validate;
 mod variable;
+mod words;
 
 pub use cadence::Cadence;
 pub use choices::{
@@ -113,6 +115,13 @@ impl Config {
             &mut self.generate,
             &mut self.wandb,
         ]
+    }
+
+    /// Whether a step is counted in examples where conversations are trained on: a row is one, and their number is given.
+    /// `train.total_batch_tokens` is passed over then.
+    #[must_use]
+    pub fn counts_examples(&self) -> bool {
+        !self.sft.packing && self.train.total_batch_examples.is_some()
     }
 
     /// The resolved configuration as TOML, ready to be read again. It holds no secret: those are not configuration.

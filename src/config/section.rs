@@ -23,6 +23,8 @@ pub trait Section {
     /// # Errors
     /// What was expected instead, when the value has another type.
     fn set(&mut self, key: &str, value: toml::Value) -> Result<(), String>;
+    /// Sets one key, which must be one of [`Self::keys`], back to its default.
+    fn reset(&mut self, key: &str);
 }
 
 macro_rules! section {
@@ -49,6 +51,13 @@ macro_rules! section {
                         Ok(())
                     } )*
                     _ => Err(format!("unknown key `{key}`")),
+                }
+            }
+
+            fn reset(&mut self, key: &str) {
+                match key {
+                    $( stringify!($field) => self.$field = $default, )*
+                    _ => {}
                 }
             }
         }

@@ -139,7 +139,7 @@ section! {
         path: Option<PathBuf> = None,
         /// Shuffle the windows by a computed permutation, new each epoch.
         shuffle: bool = true,
-        /// Batches read ahead by a background thread (0: none).
+        /// Batches read ahead by a background thread (0: none; at most 1024).
         prefetch: usize = 2,
     }
 }

@@ -3,11 +3,14 @@
 use super::hub_keys;
 use super::presets::{PRESETS, preset};
 use super::{
-    Config, DistConfig, ModelSection, OnGpu, OptimConfig, PrepareConfig, Problem, TrainConfig,
+    Config, DataConfig, DistConfig, ModelSection, OnGpu, OptimConfig, PrepareConfig, Problem,
     did_you_mean,
 };
 use crate::bad_request;
 use anyhow::Result;
+
+/// Batches that may be read ahead; more are a slip of the keyboard that fills the memory.
+const MOST_PREFETCHED: usize = 1024;
 
 /// Every value that cannot be, by key, for `ranks` or as many as the environment says.
 ///
@@ -24,9 +27,10 @@ pub(super) fn problems(
         None => world_size()?,
     };
     run(config, &mut problems);
+    data(&config.data, &mut problems);
     problems.extend(config.prepare.problems());
     model(&config.model, config.train.seq_len(), &mut problems);
-    train(&config.train, &config.model, world_size, &mut problems);
+    train(config, world_size, &mut problems);
     cuda_graphs(config, world_size, &mut problems);
     optim(&config.optim, &mut problems);
     generate(config, &mut problems);
@@ -81,6 +85,16 @@ fn run(config: &Config, problems: &mut Vec<Problem>) {
         "run.name",
         plain,
         format!("{name:?} must be the name of one folder, without a slash"),
+    );
+}
+
+fn data(config: &DataConfig, problems: &mut Vec<Problem>) {
+    let ahead = config.prefetch;
+    require(
+        problems,
+        "data.prefetch",
+        ahead <= MOST_PREFETCHED,
+        format!("{ahead} batches are too many to read ahead; set {MOST_PREFETCHED} or less"),
     );
 }
 
@@ -147,7 +161,9 @@ fn model(config: &ModelSection, seq_len: u64, problems: &mut Vec<Problem>) {
     }
 }
 
-fn train(config: &TrainConfig, model: &ModelSection, world_size: u64, problems: &mut Vec<Problem>) {
+fn train(config: &Config, world_size: u64, problems: &mut Vec<Problem>) {
+    let (counts_examples, model) = (config.counts_examples(), &config.model);
+    let config = &config.train;
     let steps = config.max_steps;
     require(
         problems,
@@ -172,6 +188,9 @@ fn train(config: &TrainConfig, model: &ModelSection, world_size: u64, problems: 
             format!("{rows} is longer than model.max_seq_len = {longest}"),
         ),
         _ => {}
+    }
+    if counts_examples {
+        of_batch.retain(|(key, _)| *key != "train.total_batch_tokens"); // they are passed over
     }
     problems.extend(of_batch);
 }

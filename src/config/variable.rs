@@ -2,7 +2,7 @@
 
 use super::origin::Origin;
 
-/// Our own names: `LLAMA_TRAIN__SECTION__KEY`.
+/// Our own names: `LLAMA_TRAIN__SECTION__KEY`, and `LLAMA_TRAIN__SECTION__KEY__ENTRY` of a table.
 const PREFIX: &str = "LLAMA_TRAIN__";
 
 /// A variable as it was found.
@@ -26,7 +26,7 @@ impl Named {
     /// The setting, where the name is one of our own.
     pub(super) fn own(&self) -> Option<Variable> {
         let key = self.name.strip_prefix(PREFIX)?.to_lowercase();
-        Some(self.sets(&key.replacen("__", ".", 1), Ok(self.value.clone())))
+        Some(self.sets(&key.replace("__", "."), Ok(self.value.clone())))
     }
 }
 

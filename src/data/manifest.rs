@@ -1,6 +1,7 @@
 //! `manifest.json`: what a prepared folder holds and what it was made from.
 
 use super::{Split, npy::Dtype};
+use crate::bad_request;
 use crate::config::{Dedup, OnTooLong, TrainOn};
 use crate::storage::AtomicFile;
 use anyhow::{Context, Result, bail};
@@ -203,12 +204,20 @@ impl Manifest {
     /// The manifest of a folder; `None` where there is none.
     ///
     /// # Errors
-    /// When it cannot be understood, or another version of this program wrote it.
+    /// A bad request when `dir` is a file; otherwise when it cannot be understood, or another version of this program
+    /// wrote it.
     pub fn read(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(FILE_NAME);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotADirectory => {
+                let place = if dir.exists() { "is" } else { "lies below" };
+                return Err(bad_request!(
+                    "{}: this {place} a file; name a folder",
+                    dir.display()
+                ));
+            }
             Err(error) => {
                 return Err(error).with_context(|| format!("{}: cannot read", path.display()));
             }
@@ -231,7 +240,7 @@ impl Manifest {
         } = serde_json::from_slice(bytes)
             .with_context(|| format!("no manifest of prepared data; {remedy}"))?;
         if kind.as_deref() == Some("eval") {
-            return Err(crate::bad_request!(
+            return Err(bad_request!(
                 "holds benchmarks; score them with llama-train eval --task-data NAME=FOLDER"
             ));
         }

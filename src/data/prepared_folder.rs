@@ -18,22 +18,24 @@ pub struct PreparedFolder {
 
 impl PreparedFolder {
     /// Opens the shards of a split: those the manifest lists, or without one (folders of other programs) every
-    /// `{prefix}_{split}_{number}.npy`, in name order. A folder may have no val split: then there is no shard.
+    /// `{prefix}_{split}_{number}.npy`, in name order. A folder may have no val split: then there is no shard. What the data
+    /// should be for decides which command is named where there are none.
     ///
     /// # Errors
     /// A bad request when the folder is missing or has nothing to train on; otherwise when the manifest or a shard is
     /// damaged.
-    pub fn open(dir: &Path, split: Split) -> Result<Self> {
+    pub fn open(dir: &Path, split: Split, kind: Kind) -> Result<Self> {
+        let kind = kind.name();
         if !dir.is_dir() {
             return Err(crate::bad_request!(
-                "{}: no such folder; make it with `llama-train prep-data pretrain --out {0}`",
+                "{0}: no such folder; make it with `llama-train prep-data {kind} --out {0}`",
                 dir.display()
             ));
         }
         let folder = Self::read(dir, split)?;
         if folder.shards.is_empty() && split == Split::Train {
             return Err(crate::bad_request!(
-                "{}: holds no shard `*_train_*.npy`; make some with `llama-train prep-data pretrain --out {0}`",
+                "{0}: holds no shard `*_train_*.npy`; make some with `llama-train prep-data {kind} --out {0}`",
                 dir.display()
             ));
         }
@@ -102,7 +104,7 @@ impl PreparedFolder {
         let mut hasher = Sha256::new();
         for split in [Split::Train, Split::Val] {
             hasher.update(split.to_string());
-            let folder = Self::open(dir, split)?;
+            let folder = Self::read(dir, split)?;
             for shard in folder.shards.iter().map(Shard::path) {
                 let listed = folder.listed_sha256(shard);
                 hasher.update(listed.map_or_else(|| sha256_file(shard), Ok)?);

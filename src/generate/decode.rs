@@ -116,7 +116,7 @@ pub fn tokens_needed(prompts: &[Vec<u32>], max_new_tokens: usize, max_seq_len: i
         ));
     }
     let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
-    let needed = (longest + max_new_tokens) as i64;
+    let needed = i64::try_from(longest.saturating_add(max_new_tokens)).unwrap_or(i64::MAX);
     if needed > max_seq_len {
         return Err(bad_request!(
             "a prompt of {longest} tokens and generate.max_new_tokens = {max_new_tokens} make {needed}; the model reads \
@@ -155,4 +155,16 @@ pub(super) fn last_logits(
     (0..inputs.len())
         .map(|row| Vec::<f32>::try_from(logits.get(row as i64)).unwrap_or_default())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_tokens_than_can_be_counted_are_too_many() {
+        let refused = tokens_needed(&[vec![1, 2]], usize::MAX, 512).unwrap_err();
+        assert!(refused.to_string().contains("at most 512"), "{refused}");
+        assert_eq!(tokens_needed(&[vec![1, 2]], 510, 512).unwrap(), 512);
+    }
 }

@@ -164,7 +164,8 @@ impl AdamW {
         let entries = state.into_iter().take_while(|_| !own.is_empty());
         for entry in entries {
             let (name, saved) = entry?;
-            own.get(&name).map_or(Ok(()), |tensor| tensor.load(&saved))?;
+            own.get(&name)
+                .map_or(Ok(()), |tensor| tensor.load(&saved))?;
         }
         Ok(())
     }

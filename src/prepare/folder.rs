@@ -68,7 +68,7 @@ pub(super) fn claim(dir: &Path, request: PreparedFrom) -> Result<Claim> {
         check_shards(dir, &manifest)?;
         return Ok(Claim::Finished(manifest));
     }
-    storage::create_dir_all(dir)?;
+    create_out(dir)?;
     let reached = match fs::read(dir.join(MARKER)) {
         Ok(marker) => left_off(dir, &marker, &request)?,
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -86,6 +86,20 @@ pub(super) fn claim(dir: &Path, request: PreparedFrom) -> Result<Claim> {
     };
     claimed.record(claimed.reached.clone())?;
     Ok(Claim::Ours(claimed))
+}
+
+/// Makes the folder to write to.
+///
+/// # Errors
+/// A bad request when it cannot be made.
+pub fn create_out(dir: &Path) -> Result<()> {
+    fs::create_dir_all(dir).map_err(|error| {
+        crate::bad_request!(
+            "{}: cannot create the folder ({error}); check that its parent is writable, or name another with --out \
+             (prepare.out; for pretrain data.path)",
+            dir.display()
+        )
+    })
 }
 
 impl Claimed {

@@ -49,6 +49,7 @@ use std::{
     time::Instant,
 };
 
+pub use folder::create_out;
 pub use input::{Input, ObjectRow, read_objects};
 pub use inspect::{Inspection, Marks, inspect};
 pub use job::Job;
@@ -146,6 +147,20 @@ pub fn ensure(
         manifest,
         outcome,
     })
+}
+
+/// What [`ensure`] refuses, as far as that can be told without the network and without reading the input. Where a tokenizer is
+/// to be trained, `trained` is its size.
+///
+/// # Errors
+/// A bad request, as there.
+pub fn check_ahead(job: &Job, trained: Option<usize>, out: &Path) -> Result<()> {
+    check(&job.config)?;
+    Input::check(job, out)?;
+    if let Some(vocab_size) = trained {
+        tokenizer_origin(job, TokenizerSource::Train { vocab_size })?;
+    }
+    Ok(())
 }
 
 /// Holds the values of `[prepare]` against what they mean.

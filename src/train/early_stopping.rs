@@ -86,7 +86,10 @@ mod tests {
             verdicts.map(|(_, used_up)| used_up),
             [false, false, false, false, false, true]
         );
-        assert_eq!((stopping.best_loss, stopping.best_step), (Some(1.5), Some(40)));
+        assert_eq!(
+            (stopping.best_loss, stopping.best_step),
+            (Some(1.5), Some(40))
+        );
     }
 
     #[test]

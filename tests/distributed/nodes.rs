@@ -127,7 +127,10 @@ fn a_slurm_job_saves_when_its_time_is_up_and_goes_on_where_it_was() {
     // torchrun ends rank 0 as soon as another exits: not before all is told.
     assert!(stdout.contains("(signal)"), "{stdout}");
     let history = fs::read_to_string(run.join("history.jsonl")).unwrap();
-    assert!(history.ends_with("}\n") && history.contains("\"end\""), "{history}");
+    assert!(
+        history.ends_with("}\n") && history.contains("\"end\""),
+        "{history}"
+    );
     assert!(run.join("report.html").exists());
     let steps = metrics(&run, "train").len();
     let last = format!("train.max_steps={}", steps + 3);

@@ -178,6 +178,55 @@ fn what_an_epoch_lacks_is_said() {
     assert_eq!(planned["total_tokens"], 7 * 4 * 32);
 }
 
+/// What a run would prepare is looked for before it is planned.
+#[test]
+fn a_dry_run_checks_what_it_would_prepare() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.txt"), "text").unwrap();
+    std::fs::write(dir.path().join("mix.toml"), "[[source]]\nweight = 1\n").unwrap();
+    let dry = |input: &str, more: &[&str]| {
+        let settings = [&TINY[..], &["data.path=tokens", input], more].concat();
+        let mut command = llama_train(dir.path());
+        command.args(["pretrain", "--dry-run"]);
+        command.args(settings.iter().flat_map(|setting| ["--set", setting]));
+        command
+    };
+    let text = "prepare.input=[\"a.txt\"]";
+    for (input, more, said) in [
+        (
+            "prepare.input=[\"b.txt\"]",
+            "prepare.vocab_size=300",
+            "b.txt: no such file or folder",
+        ),
+        (
+            "prepare.input=[\"hf://datasets/org/name\", \"b.txt\"]",
+            "prepare.vocab_size=300",
+            "b.txt: no such file or folder",
+        ),
+        (
+            "prepare.mix=mix.toml",
+            "prepare.vocab_size=300",
+            "--mix mix.toml",
+        ),
+        (
+            text,
+            "prepare.vocab_size=200",
+            "a vocabulary of 200 is too small",
+        ),
+        (text, "model.vocab_size=300", "which tokenizer?"),
+    ] {
+        let refused = stderr_of(&dry(input, &[more]).assert().code(2));
+        assert!(refused.contains(said), "{refused}");
+    }
+    let planned = json(dry(text, &["prepare.vocab_size=300"]));
+    let missing = planned["missing"].as_str().unwrap();
+    assert!(
+        missing.contains("the run itself prepares tokens before it trains"),
+        "{missing}"
+    );
+    assert!(!dir.path().join("tokens").exists());
+}
+
 #[test]
 fn the_shape_comes_from_a_folder_and_has_to_take_the_rows() {
     let dir = tempfile::tempdir().unwrap();

@@ -19,7 +19,7 @@ impl Case {
 
     /// The ids of each conversation, and its mask.
     pub(super) fn masked(&self, split: Split) -> Vec<(Vec<i64>, Vec<i64>)> {
-        let folder = PreparedFolder::open(&self.out(), split).unwrap();
+        let folder = PreparedFolder::open(&self.out(), split, self.kind).unwrap();
         let shards = folder.into_instruct_shards().unwrap();
         let examples = |shard: &llama_train::data::InstructShard| {
             let all = 0..shard.len();

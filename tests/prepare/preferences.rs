@@ -13,7 +13,7 @@ impl Case {
 
     /// Prompt, chosen and rejected of each pair.
     pub(super) fn pairs(&self) -> Vec<[Vec<i64>; 3]> {
-        let folder = PreparedFolder::open(&self.out(), Split::Train).unwrap();
+        let folder = PreparedFolder::open(&self.out(), Split::Train, self.kind).unwrap();
         let pairs = folder.shards().iter().flat_map(|shard| {
             let index = Shard::open_as(&index_path(shard.path()), &[Dtype::Uint64]).unwrap();
             let offsets = index.read(0, index.len() as usize);

@@ -4,8 +4,11 @@ use super::*;
 
 #[test]
 fn a_folder_without_a_manifest_is_read_in_name_order() {
-    let folder =
-        PreparedFolder::open(Path::new("tests/fixtures/9_stream/data"), Split::Train).unwrap();
+    let open = |split| {
+        let dir = Path::new("tests/fixtures/9_stream/data");
+        PreparedFolder::open(dir, split, Kind::Pretrain).unwrap()
+    };
+    let folder = open(Split::Train);
     let sizes: Vec<u64> = folder.shards().iter().map(Shard::len).collect();
     assert_eq!(
         (sizes, folder.vocab_size(), folder.tokenizer_fingerprint()),
@@ -13,7 +16,7 @@ fn a_folder_without_a_manifest_is_read_in_name_order() {
     );
     assert_eq!(folder.shards()[0].read(0, 1), [378]);
     assert_eq!(folder.shards()[1].read(0, 1), [316]);
-    let val = PreparedFolder::open(Path::new("tests/fixtures/9_stream/data"), Split::Val).unwrap();
+    let val = open(Split::Val);
     assert_eq!(val.shards()[0].read(487, 1).len(), 1);
 }
 
@@ -26,7 +29,7 @@ fn damaged_shards_are_named_with_the_remedy() {
     let whole = fs::read(&path).unwrap();
     let error = |bytes: &[u8]| {
         fs::write(&path, bytes).unwrap();
-        let error = PreparedFolder::open(&case.out(), Split::Train).unwrap_err();
+        let error = PreparedFolder::open(&case.out(), Split::Train, case.kind).unwrap_err();
         (
             format!("{error:#}"),
             error.downcast::<ShardError>().unwrap(),
@@ -56,7 +59,7 @@ fn damaged_shards_are_named_with_the_remedy() {
     );
     assert!(matches!(kind, ShardError::NotAsListed { .. }));
     fs::remove_file(&path).unwrap();
-    let error = PreparedFolder::open(&case.out(), Split::Train).unwrap_err();
+    let error = PreparedFolder::open(&case.out(), Split::Train, case.kind).unwrap_err();
     assert!(
         format!("{error:#}")
             .contains("data_train_000001.npy: this shard, which the manifest lists, is not there"),
@@ -72,9 +75,11 @@ fn damaged_shards_are_named_with_the_remedy() {
 #[test]
 fn unknown_manifests_and_empty_folders_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let message = |split| format!("{:#}", PreparedFolder::open(dir.path(), split).unwrap_err());
+    let open = |dir: &Path, split| PreparedFolder::open(dir, split, Kind::Instruct).unwrap_err();
+    let message = |split| format!("{:#}", open(dir.path(), split));
     assert!(
-        message(Split::Train).contains("holds no shard"),
+        message(Split::Train).contains("holds no shard")
+            && message(Split::Train).contains("prep-data instruct --out"),
         "{}",
         message(Split::Train)
     );
@@ -87,9 +92,9 @@ fn unknown_manifests_and_empty_folders_are_refused() {
     );
     fs::write(dir.path().join("manifest.json"), "{").unwrap();
     assert!(message(Split::Val).contains("prepare the folder again"));
-    let missing = PreparedFolder::open(&dir.path().join("no"), Split::Train).unwrap_err();
+    let missing = open(&dir.path().join("no"), Split::Train);
     assert!(
-        missing.is::<BadRequest>() && missing.to_string().contains("prep-data"),
+        missing.is::<BadRequest>() && missing.to_string().contains("prep-data instruct --out"),
         "{missing}"
     );
 }

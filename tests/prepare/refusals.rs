@@ -189,13 +189,29 @@ fn an_unfinished_folder_is_started_over_and_a_foreign_one_left_alone() {
     );
 }
 
+/// As a request that is wrong, before anything is trained or written.
 #[test]
-fn a_read_only_folder_is_named() {
+fn a_folder_that_cannot_be_written_to_is_named() {
     let mut case = Case::new(&[("a.txt", b"text")]);
-    case.config.out = Some("/proc/out".into());
-    let (message, bad_request) = case.error();
-    assert!(
-        !bad_request && message.contains("/proc/out") && message.contains("writable"),
-        "{message}"
-    );
+    let file = case.dir.path().join("input/a.txt");
+    for (out, said) in [
+        (PathBuf::from("/proc/out"), "/proc/out: cannot create"),
+        (file.clone(), "a.txt: this is a file; name a folder"),
+        (file.join("out"), "out: this lies below a file"),
+    ] {
+        case.config.out = Some(out.clone());
+        let tokenizer = prep_data::run_tokenizer(&TokenizerRequest {
+            prepare: case.config.clone(),
+            vocab_size: 300,
+            out,
+        });
+        for error in [case.run().unwrap_err(), tokenizer.unwrap_err()] {
+            let message = format!("{error:#}");
+            assert!(
+                error.is::<BadRequest>() && message.contains(said),
+                "{message}"
+            );
+        }
+    }
+    assert_eq!(fs::read(file).unwrap(), b"text");
 }

@@ -61,7 +61,7 @@ fn two_documents_are_enough_for_both_splits_and_one_is_trained_on() {
     single.run().unwrap();
     assert_eq!(single.documents(Split::Train), ["one"]);
     assert!(
-        PreparedFolder::open(&single.out(), Split::Val)
+        PreparedFolder::open(&single.out(), Split::Val, single.kind)
             .unwrap()
             .shards()
             .is_empty()

@@ -66,7 +66,7 @@ fn conversations_go_by_the_rule() {
 fn what_is_kept_fits_a_row_of_training() {
     let case = case(Some(OnTooLong::Drop), 77);
     case.run().unwrap();
-    let folder = PreparedFolder::open(&case.out(), Split::Train).unwrap();
+    let folder = PreparedFolder::open(&case.out(), Split::Train, case.kind).unwrap();
     let shards = folder.into_instruct_shards().unwrap();
     let layout = llama_train::data::RowLayout::Packed;
     let rows = llama_train::data::InstructDataset::new(shards, 77, 640, layout, OnTooLong::Error);

@@ -75,7 +75,7 @@ fn preparing_trains_one_and_finds_it_again() {
     case.config.vocab_size = 400;
     let made = case.run().unwrap();
     assert_eq!(made["vocab_size"], 400);
-    let folder = PreparedFolder::open(&case.out(), Split::Train).unwrap();
+    let folder = PreparedFolder::open(&case.out(), Split::Train, case.kind).unwrap();
     let tokenizer = Tokenizer::load(&case.out()).unwrap();
     assert_eq!(
         folder.tokenizer_fingerprint(),

@@ -43,7 +43,7 @@ impl LossData {
             bad_request!("--tasks loss: name a folder that prep-data wrote with --data (data.path)")
         })?;
         let (split, model) = (request.split, pretrained.config());
-        let data = PreparedFolder::open(dir, split)?;
+        let data = PreparedFolder::open(dir, split, Kind::Pretrain)?;
         let bytes_per_token = data.bytes_per_token(split);
         let given = config.tokenizer.path.as_deref().map(Path::new);
         let tokenizer = pretrained.tokenizer(given).ok();

@@ -32,7 +32,8 @@ impl PreparedData {
         let Some(train) = PreparedFolder::open_if_prepared(&dir)? else {
             return Ok(None);
         };
-        let val = PreparedFolder::open(&dir, Split::Val)?;
+        let kind = train.kind().unwrap_or(Kind::Pretrain);
+        let val = PreparedFolder::open(&dir, Split::Val, kind)?;
         Ok(Some(Self { dir, train, val }))
     }
 
@@ -68,8 +69,19 @@ impl PreparedData {
 
 /// What keeps an epoch's length from being known, in words.
 pub(super) fn missing(config: &Config, verb: TrainingVerb) -> String {
-    let prepare = verb.kind(config).name();
-    let (what, out) = match pretrain::folder(config) {
+    let kind = verb.kind(config);
+    let folder = pretrain::folder(config);
+    if let (Kind::Pretrain, Some(dir)) = (kind, &folder)
+        && let Ok(true) = pretrain::will_be_prepared(config, dir)
+    {
+        return format!(
+            "an epoch's steps, tokens and hours: the run itself prepares {} before it trains; set train.max_steps to know \
+             them now",
+            dir.display()
+        );
+    }
+    let prepare = kind.name();
+    let (what, out) = match folder {
         None => ("data.path is not set".to_owned(), "FOLDER".to_owned()),
         Some(dir) => {
             let dir = dir.display().to_string();

@@ -26,9 +26,7 @@ const LENGTH_BYTES: usize = 8;
 ///
 /// # Errors
 /// When the file is missing, damaged, or holds a kind of number that a Llama does not.
-pub fn tensors(
-    path: &Path,
-) -> Result<impl Iterator<Item = Result<(String, Tensor)>> + use<>> {
+pub fn tensors(path: &Path) -> Result<impl Iterator<Item = Result<(String, Tensor)>> + use<>> {
     let path = path.to_owned();
     Ok(entries(&path)?.into_iter().map(move |(name, entry)| {
         let tensor = entry.read(&path);
