@@ -18,7 +18,7 @@ plant optimizer::a_step_without src/torch/native/optim.cpp 's/, \*step->found_in
   "a non-finite step is applied"
 plant endings::a_run_that_recovers src/train/ending.rs '/that of the steps whose numbers/,/save_once/s/self.settle(progress)?;//' \
   "a run gives up before it has read its last step"
-plant endings::a_validation_that src/train/trainer.rs 's/self.state.owed = self.looks_now();//' \
+plant training::sigterm src/train/trainer.rs 's/self.state.owed = self.looks_now();//' \
   "a validation that a signal came before is lost"
 plant endings::the_best_of src/train/parts.rs 's/best.iter().for_each(.*/let _ = best;/' \
   "the best checkpoint of a course that was given up stays the best"
