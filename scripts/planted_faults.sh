@@ -16,7 +16,7 @@ if [ "${PLANTS:-}" = look ]; then
 fi
 
 clone="$WORK/clone"
-git -c advice.defaultBranchName=false clone --quiet . "$clone"
+git -c advice.defaultBranchName=false -c advice.detachedHead=false clone --quiet . "$clone"
 # The dependencies' build is shared. Cargo goes by file times, so this checkout is touched at the end: without that it
 # would take the last fault's build for its own.
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
