@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, DirEntry},
     io::Write,
     path::{Path, PathBuf},
 };
@@ -24,8 +24,6 @@ pub(super) const CONFIG: &str = "config.toml";
 pub(super) const REFERENCE: &str = "reference.json";
 /// Before the step, of a checkpoint that is not whole yet.
 pub(super) const SAVING: &str = ".saving-";
-/// The same, of one whose place another has taken.
-pub(super) const REPLACED: &str = ".replaced-";
 const STATE: &str = "llama_train_state.json";
 const VERSION: u32 = 1;
 
@@ -85,12 +83,10 @@ pub(super) fn is_complete(dir: &Path) -> bool {
 /// Folders that a process left which was killed while it saved.
 pub(super) fn unfinished(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten();
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let is_unfinished = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with(SAVING) || name.starts_with(REPLACED)
-    };
-    paths.filter(is_unfinished).collect()
+    let entries = entries.filter_map(Result::ok);
+    let is_unfinished = |entry: &DirEntry| entry.file_name().to_string_lossy().starts_with(SAVING);
+    let unfinished = entries.filter(is_unfinished);
+    unfinished.map(|entry| entry.path()).collect()
 }
 
 /// Writes the state beside the files that are there already, with their sizes and SHA-256. Of some the latter is `known`.

@@ -3,7 +3,7 @@
 use super::side_by_side::{self, LargeFile};
 use super::{AdapterIdentity, Checkpointer, Keep, Standing, generator_key, generators, layout};
 use crate::optim::AdamW;
-use crate::storage::{AtomicFile, create_dir_all, replace_symlink, sync_dir};
+use crate::storage::{AtomicFile, create_dir_all, exchange, replace_symlink, sync_dir};
 use crate::torch;
 use crate::weights::hf::{self, WeightFile};
 use crate::weights::{Adapter, peft, safetensors};
@@ -49,25 +49,9 @@ impl Checkpointer {
         if self.group.rank() != 0 {
             return Ok(dir);
         }
-        self.take_place(&temporary, &dir, step)?;
+        take_place(&temporary, &dir)?;
         self.publish(&dir, step, standing)?;
         Ok(dir)
-    }
-
-    /// Gives the folder its name; one that had it before, of a course that was given up, goes.
-    fn take_place(&self, temporary: &Path, dir: &Path, step: u64) -> Result<()> {
-        let rename = |from: &Path, to: &Path| {
-            fs::rename(from, to).with_context(|| format!("{}: cannot rename it", from.display()))
-        };
-        let replaced = self.folder.join(format!("{}{step:08}", layout::REPLACED));
-        if dir.exists() {
-            rename(dir, &replaced)?;
-        }
-        rename(temporary, dir)?;
-        if replaced.exists() {
-            delete(&replaced);
-        }
-        Ok(())
     }
 
     /// Fills a folder: the large files by all ranks, the rest by rank 0.
@@ -203,6 +187,17 @@ impl Checkpointer {
     fn unlink_best(&self) {
         let _ = fs::remove_file(self.folder.join(layout::BEST)); // where there is none, all is well
     }
+}
+
+/// Gives the folder its name; one that had it before, of a course that was given up, goes.
+fn take_place(temporary: &Path, dir: &Path) -> Result<()> {
+    let describe = || format!("{}: cannot rename into place", dir.display());
+    if !dir.exists() {
+        return fs::rename(temporary, dir).with_context(describe);
+    }
+    exchange(temporary, dir).with_context(describe)?;
+    delete(temporary);
+    Ok(())
 }
 
 /// What is old may stay where it cannot be deleted: the run does not end for that.

@@ -93,13 +93,8 @@ pub(super) fn claim(dir: &Path, request: PreparedFrom) -> Result<Claim> {
 /// # Errors
 /// A bad request when it cannot be made.
 pub fn create_out(dir: &Path) -> Result<()> {
-    fs::create_dir_all(dir).map_err(|error| {
-        crate::bad_request!(
-            "{}: cannot create the folder ({error}); check that its parent is writable, or name another with --out \
-             (prepare.out; for pretrain data.path)",
-            dir.display()
-        )
-    })
+    storage::create_dir_all(dir)
+        .map_err(|error| crate::bad_request!("--out (prepare.out, or data.path): {error:#}"))
 }
 
 impl Claimed {

@@ -2,6 +2,7 @@
 
 use super::cannot_write;
 use anyhow::{Context, Result};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::{
     fs::{self, File},
     io::{self, BufWriter, Seek, SeekFrom, Write},
@@ -178,6 +179,24 @@ pub fn create_dir_all(path: &Path) -> Result<()> {
     })
 }
 
+/// Gives `new` the place of `old`, and `old` that of `new`. At no moment is there none in the place, where the file system can
+/// exchange two (NFS cannot: there it is for as long as two renames take).
+///
+/// # Errors
+/// When the folder around them cannot be written to.
+pub fn exchange(new: &Path, old: &Path) -> io::Result<()> {
+    if renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE).is_ok() {
+        return Ok(());
+    }
+    let aside = new.with_extension("old");
+    fs::rename(old, &aside)?;
+    if let Err(error) = fs::rename(new, old) {
+        fs::rename(&aside, old)?;
+        return Err(error);
+    }
+    fs::rename(&aside, new)
+}
+
 /// Flushes a folder's entries (new and renamed files) to disk.
 ///
 /// # Errors
@@ -209,4 +228,24 @@ pub fn replace_symlink(target: &Path, link: &Path) -> Result<()> {
                 target.display()
             )
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_folders_exchange_their_places() {
+        let dir = tempfile::tempdir().unwrap();
+        let [new, old] = [".saving-7", "step_7"].map(|name| dir.path().join(name));
+        for (folder, file) in [(&new, "new"), (&old, "old")] {
+            fs::create_dir(folder).unwrap();
+            fs::write(folder.join(file), "").unwrap();
+        }
+        exchange(&new, &old).unwrap();
+        assert!(old.join("new").exists() && new.join("old").exists());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        assert!(exchange(&dir.path().join("none"), &old).is_err());
+        assert!(old.join("new").exists(), "what was there stays");
+    }
 }

@@ -3,7 +3,9 @@
 mod atomic_file;
 mod mapped_file;
 
-pub use atomic_file::{AtomicFile, create_dir_all, replace_symlink, sync_dir, write_atomically};
+pub use atomic_file::{
+    AtomicFile, create_dir_all, exchange, replace_symlink, sync_dir, write_atomically,
+};
 pub use mapped_file::MappedFile;
 
 use sha2::{Digest, Sha256};
